@@ -1,0 +1,1 @@
+"""Machine learning for the MEG II liquid-xenon photon detector."""
