@@ -1,0 +1,28 @@
+"""How every command starts and ends."""
+
+import logging
+import sys
+from collections.abc import Callable, Sequence
+
+from lib.errors import UserError
+
+EXIT_DONE = 0
+EXIT_USER_ERROR = 2
+
+
+def run_command(main: Callable[[Sequence[str]], int], arguments: Sequence[str] | None = None) -> int:
+    """Run a command and return its exit code.
+
+    A mistake of the user's ends with its message alone and code 2; anything else that is raised is a fault of the
+    program and shows its traceback.
+
+    Args:
+        main: The command; takes the arguments after its name and returns an exit code.
+        arguments: What to pass; by default those of the process.
+    """
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s", datefmt="%H:%M:%S")
+    try:
+        return main(sys.argv[1:] if arguments is None else arguments)
+    except UserError as error:
+        sys.stderr.write(f"error: {error}\n")
+        return EXIT_USER_ERROR

@@ -1,0 +1,78 @@
+"""Settings of the input files, of the loader and of the normalization."""
+
+from typing import Literal
+
+from pydantic import Field
+
+from lib.config import Section
+from lib.data.branches import NPHO, TIME, TREE_NAME
+from lib.geometry.coordinates import Fiducial
+
+
+class FiducialConfig(Section):
+    """Bounds of the fiducial volume in cm; the defaults are the experiment's."""
+
+    u_max: float = Field(Fiducial.u_max, gt=0)
+    """Largest |u| that is accepted."""
+    v_max: float = Field(Fiducial.v_max, gt=0)
+    """Largest |v| that is accepted."""
+    w_min: float = Field(Fiducial.w_min)
+    """Smallest depth that is accepted."""
+
+    def volume(self) -> Fiducial:
+        """Return the volume that these bounds describe."""
+        return Fiducial(self.u_max, self.v_max, self.w_min)
+
+
+class DataConfig(Section):
+    """Which events are read, and how."""
+
+    train_path: str | list[str]
+    """Training files: a file, a folder, a glob, a text file with one of these per line, or a list of them."""
+    val_path: str | list[str]
+    """Validation files, like train_path."""
+    tree_name: str = TREE_NAME
+    """Tree that holds the events."""
+    npho_branch: str = NPHO
+    """Branch of photon counts: npho or relative_npho."""
+    time_branch: str = TIME
+    """Branch of sensor times in seconds: time or relative_time."""
+    batch_size: int = Field(256, ge=1)
+    """Events per step of one process."""
+    chunksize: int = Field(4096, ge=1)
+    """Events that are held in memory and mixed at a time; about 90 kB each and worker."""
+    num_workers: int = Field(0, ge=0, le=64)
+    """Processes that read ahead; 0 reads in a thread of the training process."""
+    num_threads: int = Field(2, ge=1, le=256)
+    """Threads of each worker that decompress and normalize."""
+    prefetch_factor: int = Field(2, ge=1, le=64)
+    """Chunks that each worker prepares ahead."""
+    fiducial: FiducialConfig | bool = False
+    """True or bounds: keep only events whose true first interaction lies in the fiducial volume."""
+
+    def fiducial_volume(self) -> Fiducial | None:
+        """Return the volume to which events are restricted, or None for all events."""
+        if isinstance(self.fiducial, FiducialConfig):
+            return self.fiducial.volume()
+        return Fiducial() if self.fiducial else None
+
+
+class NormalizationConfig(Section):
+    """How photon counts and times become network inputs; travels with every checkpoint."""
+
+    npho_scheme: Literal["log1p", "sqrt", "anscombe", "linear"] = "log1p"
+    """Transform of the photon count."""
+    npho_scale: float = Field(1000.0, gt=0)
+    """s1: photons at which the transform bends."""
+    npho_scale2: float = Field(4.08, gt=0)
+    """s2: divisor after the logarithm; used by log1p alone."""
+    time_scale: float = Field(1.14e-7, gt=0)
+    """Seconds that become 1."""
+    time_shift: float = -0.46
+    """Subtracted after scaling."""
+    sentinel_npho: float = -1.0
+    """Network input of a sensor without photon count."""
+    sentinel_time: float = -1.0
+    """Network input of a sensor without time."""
+    npho_threshold: float = 100.0
+    """Photons below which a sensor's time is not used."""

@@ -1,0 +1,1 @@
+"""Residuals, resolutions, figures and displays."""

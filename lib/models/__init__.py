@@ -1,0 +1,1 @@
+"""Encoder of the six faces, heads, decoders and the three models made of them."""

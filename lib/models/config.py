@@ -1,0 +1,81 @@
+"""Settings of the encoder and of the three models."""
+
+from typing import Literal
+
+from pydantic import Field, model_validator
+
+from lib.config import Section
+
+
+class EncoderConfig(Section):
+    """The encoder of the six faces; must match between a pretrained encoder and the model that takes it over."""
+
+    outer_mode: Literal["finegrid", "split"] = "finegrid"
+    """Outer face as one common fine grid, or its coarse and dense lattices as two images."""
+    outer_fine_pool: tuple[int, int] | None = (3, 3)
+    """Cells of the fine grid, along z and phi, that are merged before the network; null keeps all 45 x 72."""
+    stage_dims: tuple[int, ...] = (32, 64)
+    """Channels of the stages of each face's network."""
+    stage_depths: tuple[int, ...] = (2, 3)
+    """Blocks of each stage."""
+    inner_patch: int = Field(1, ge=1, le=8)
+    """Side, in sensors, of the patches into which the stem of the inner face divides it; 1 keeps every sensor."""
+    encoder_dim: int = Field(1024, ge=8)
+    """Width of a face token."""
+    num_heads: int = Field(8, ge=1)
+    """Attention heads of the fusion."""
+    dim_feedforward: int = Field(4096, ge=8)
+    """Width of the fusion's feed-forward layers."""
+    num_fusion_layers: int = Field(2, ge=0)
+    """Transformer layers over the face tokens."""
+    face_position: Literal["learned", "geometric"] = "learned"
+    """What tells the fusion which face a token comes from: an embedding, or the face's centre and normal."""
+    drop_path_rate: float = Field(0.1, ge=0, lt=1)
+    """Largest probability of leaving out a block, reached at the deepest one."""
+
+    @model_validator(mode="after")
+    def _fits(self) -> "EncoderConfig":
+        if self.encoder_dim % self.num_heads:
+            raise ValueError(f"encoder_dim must be a multiple of num_heads ({self.num_heads})")
+        if len(self.stage_dims) != len(self.stage_depths) or not self.stage_dims:
+            raise ValueError("stage_dims and stage_depths must have the same length, at least 1")
+        if self.outer_fine_pool and (45 % self.outer_fine_pool[0] or 72 % self.outer_fine_pool[1]):
+            raise ValueError("outer_fine_pool must divide the 45 x 72 fine grid")
+        if self.outer_mode == "split" and "outer_fine_pool" in self.model_fields_set and self.outer_fine_pool:
+            raise ValueError("outer_fine_pool belongs to outer_mode finegrid; remove it or write null")
+        return self
+
+
+class RegressorModelConfig(EncoderConfig):
+    """Encoder and regression heads."""
+
+    hidden_dim: int = Field(256, ge=1)
+    """Width of the hidden layer of each head."""
+    freeze_encoder: bool = False
+    """Train the heads alone."""
+
+
+class MaeModelConfig(EncoderConfig):
+    """Encoder and the decoders that restore hidden sensors."""
+
+    mask_ratio: float = Field(0.6, gt=0, lt=1)
+    """Share of each event's valid sensors that is hidden."""
+    predict_channels: Literal["npho", "npho+time"] = "npho+time"
+    """What is restored."""
+    decoder_dim: int = Field(128, ge=1)
+    """Width of the decoders."""
+
+
+class InpainterModelConfig(EncoderConfig):
+    """Encoder and the head that restores dead sensors."""
+
+    mask_ratio: float = Field(0.05, gt=0, lt=1)
+    """Share of each event's valid sensors that is treated as dead in training."""
+    predict_channels: Literal["npho", "npho+time"] = "npho+time"
+    """What is restored."""
+    head_type: Literal["per_face"] = "per_face"
+    """per_face: local context on each face and the encoder's tokens."""
+    hidden_dim: int = Field(64, ge=1)
+    """Width of the head."""
+    freeze_encoder: bool = False
+    """Train the head alone."""

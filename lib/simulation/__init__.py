@@ -1,0 +1,1 @@
+"""The built-in Monte Carlo of the detector: shower, light, electronics."""
