@@ -1,0 +1,38 @@
+"""Files that appear under their final name only when they are whole."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+
+@contextmanager
+def atomic_path(path: Path) -> Iterator[Path]:
+    """Yield a temporary path beside the wanted one and move it into place when the block ends well.
+
+    The data reach the disk before the name does, so that a crash leaves either the old file or the new one. When the
+    block raises, the temporary file is removed and an older file of that name stays as it was.
+
+    Args:
+        path: Final place; its folder is created.
+
+    Yields:
+        Where to write; same folder and same suffix.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.stem}.{os.getpid()}.partial{path.suffix}")
+    try:
+        yield temporary
+        _flush(temporary, os.O_RDWR)
+        temporary.replace(path)
+        _flush(path.parent, os.O_RDONLY)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _flush(path: Path, flags: int) -> None:
+    descriptor = os.open(path, flags)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
