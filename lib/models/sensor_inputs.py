@@ -1,0 +1,120 @@
+"""Sensors as network inputs: features of each sensor, and the images of the faces."""
+
+from typing import Protocol
+
+import torch
+from torch import Tensor, nn
+
+from lib.geometry.faces import rectangular_face
+from lib.geometry.outer_grid import FINE_SHAPE, outer_grid
+
+NUM_FEATURES = 4
+"""Normalized npho, normalized time, and whether (or for which share of a cell) each was measured."""
+
+
+class SensorNormalization(Protocol):
+    """What the models need to know of the normalization."""
+
+    @property
+    def sentinel_npho(self) -> float:
+        """Network input of a sensor without photon count."""
+        ...
+
+    @property
+    def sentinel_time(self) -> float:
+        """Network input of a sensor without time."""
+        ...
+
+    def normalize_npho(self, npho: Tensor) -> Tensor:
+        """Return normalized photon counts, any shape."""
+        ...
+
+    def inverse_npho(self, x: Tensor) -> Tensor:
+        """Return photon counts from normalized ones, any shape."""
+        ...
+
+
+class SensorFeatures(nn.Module):
+    """Puts the sentinels where nothing was measured and appends the flags.
+
+    Whatever stands at an invalid sensor, NaN included, is gone after this.
+
+    Args:
+        normalization: Supplies the sentinels.
+    """
+
+    sentinels: Tensor
+
+    def __init__(self, normalization: SensorNormalization) -> None:
+        super().__init__()
+        sentinels = torch.tensor([normalization.sentinel_npho, normalization.sentinel_time], dtype=torch.float32)
+        self.register_buffer("sentinels", sentinels, persistent=False)
+
+    def forward(self, x: Tensor, valid: Tensor) -> Tensor:
+        """Return features of shape (B, 4760, 4) for x and valid of shape (B, 4760, 2)."""
+        return torch.cat([torch.where(valid, x, self.sentinels), valid.to(x.dtype)], dim=-1)
+
+
+class RectangularImage(nn.Module):
+    """Arranges the sensors of a rectangular lattice as an image.
+
+    Args:
+        name: A face that ``lib.geometry.faces.rectangular_face`` knows.
+    """
+
+    sensor_ids: Tensor
+
+    def __init__(self, name: str) -> None:
+        super().__init__()
+        face = rectangular_face(name)
+        self.shape = face.shape
+        self.register_buffer("sensor_ids", torch.as_tensor(face.sensor_ids.flatten()), persistent=False)
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Return (B, H, W, C) from sensors of shape (B, 4760, C)."""
+        return features.index_select(1, self.sensor_ids).unflatten(1, self.shape)
+
+
+class OuterImage(nn.Module):
+    """Brings the two lattices of the outer face onto their common grid, in photons.
+
+    A sensor's charge is divided among its cells; merged cells add their charges and average their times. Cells
+    without a measurement are left out, and the charge of the others is scaled up to the whole window, so that a dead
+    sensor does not look like a dark place.
+
+    Args:
+        pool: Cells along z and phi that are merged; None keeps the fine grid.
+        normalization: Transform of the photon counts, which do not add up after it.
+    """
+
+    sensor_ids: Tensor
+    share: Tensor
+
+    def __init__(self, pool: tuple[int, int] | None, normalization: SensorNormalization) -> None:
+        super().__init__()
+        self.pool = pool or (1, 1)
+        self.shape = (FINE_SHAPE[0] // self.pool[0], FINE_SHAPE[1] // self.pool[1])
+        self.normalization = normalization
+        self.features = SensorFeatures(normalization)
+        grid = outer_grid()
+        share = 1.0 / torch.as_tensor(grid.cells_per_sensor, dtype=torch.float32)
+        self.register_buffer("sensor_ids", torch.as_tensor(grid.sensor_ids.flatten()), persistent=False)
+        self.register_buffer("share", share.flatten()[:, None], persistent=False)
+
+    def _merge(self, cells: Tensor) -> Tensor:
+        """Sum cells of shape (B, 45 * 72, C) over the windows: (B, h, w, C)."""
+        (height, width), (along_z, along_phi) = self.shape, self.pool
+        windows = cells.unflatten(1, (height, along_z, width, along_phi))
+        return windows.sum(dim=(2, 4))
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Return (B, h, w, 4) from the features of all sensors, (B, 4760, 4)."""
+        cells = features.index_select(1, self.sensor_ids)
+        x, measured = cells[..., :2], cells[..., 2:]
+        npho = self.normalization.inverse_npho(x[..., :1]) * self.share
+        totals = self._merge(torch.cat([npho, x[..., 1:]], dim=-1) * measured)
+        count = self._merge(measured)
+        means = totals / count.clamp_min(1.0)
+        charge = self.normalization.normalize_npho(means[..., :1] * float(self.pool[0] * self.pool[1]))
+        merged = torch.where(count > 0, torch.cat([charge, means[..., 1:]], dim=-1), self.features.sentinels)
+        return torch.cat([merged, count / float(self.pool[0] * self.pool[1])], dim=-1)
