@@ -5,20 +5,23 @@ base 60. A physicist means none of these, so scalars are resolved as YAML 1.2's 
 """
 
 import re
-from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeAlias
 
 import yaml
 
-from lib.errors import ConfigError
+from lib.errors import ConfigError, nearest
 
 Value: TypeAlias = "bool | int | float | str | list[Value] | dict[str, Value] | None"
 KeyPath: TypeAlias = tuple[str | int, ...]
 
-MAX_BYTES = 1_000_000
+MAX_BYTES = 200_000
 MAX_DEPTH = 20
+MAX_DIGITS = 40
+
+# YAML's escapes can write what no file name, branch or JSON text may hold: control characters, half surrogate pairs.
+_UNWRITABLE = re.compile("[\x00-\x08\x0b-\x1f\x7f\ud800-\udfff]")
 
 
 @dataclass(frozen=True)
@@ -54,8 +57,6 @@ _RESOLVERS = (
 for _name, _pattern, _first in _RESOLVERS:
     _CoreSchemaLoader.add_implicit_resolver(f"tag:yaml.org,2002:{_name}", re.compile(f"^(?:{_pattern})$"), _first)
 
-_PLAIN_TAGS = {f"tag:yaml.org,2002:{name}" for name in ("null", "bool", "int", "float", "str", "seq", "map")}
-
 
 class _Builder:
     """Turns the node graph of one document into plain values, noting lines and refusing what is ambiguous."""
@@ -65,14 +66,11 @@ class _Builder:
         self.lines: dict[KeyPath, int] = {}
         self.constructor = _CoreSchemaLoader("")
 
-    def fail(self, node: yaml.Node, text: str) -> ConfigError:
-        return ConfigError(f"{self.source}, line {node.start_mark.line + 1}: {text}")
+    def fault(self, node: yaml.Node, text: str) -> ConfigError:
+        line = node.start_mark.line + 1 if node.start_mark else 1
+        return ConfigError(f"{self.source}, line {line}: {text}")
 
     def build(self, node: yaml.Node, path: KeyPath) -> Value:
-        if len(path) > MAX_DEPTH:
-            raise self.fail(node, f"nested deeper than {MAX_DEPTH} levels; no setting is.")
-        if node.tag not in _PLAIN_TAGS:
-            raise self.fail(node, f"the tag {node.tag!r} is not allowed; write the plain value.")
         if isinstance(node, yaml.MappingNode):
             return self.build_mapping(node, path)
         if isinstance(node, yaml.SequenceNode):
@@ -81,46 +79,64 @@ class _Builder:
 
     def build_scalar(self, node: yaml.Node) -> Value:
         text = node.value
-        if node.tag.endswith(":int"):
-            # PyYAML would read a leading zero as octal and underscores as digit groups.
-            if len(text) > 40:
-                raise self.fail(node, f"a number of {len(text)} digits is not a setting.")
-            return int(text, 0) if text[:2] in {"0o", "0x"} else int(text)
-        return self.constructor.construct_object(node)
+        if found := _UNWRITABLE.search(text):
+            raise self.fault(node, f"the character {found.group()!a} is not allowed in a setting.")
+        if not node.tag.endswith(":int"):
+            return self.constructor.construct_object(node)
+        if len(text) > MAX_DIGITS:
+            raise self.fault(node, f"a number of {len(text)} digits is no setting; expected at most {MAX_DIGITS}.")
+        # PyYAML would read a leading zero as octal and underscores as digit groups.
+        return int(text, 0) if text[:2] in {"0o", "0x"} else int(text)
 
     def build_mapping(self, node: yaml.MappingNode, path: KeyPath) -> dict[str, Value]:
         result: dict[str, Value] = {}
         for key_node, value_node in node.value:
             if not isinstance(key_node, yaml.ScalarNode):
-                raise self.fail(key_node, "a key must be plain text.")
+                raise self.fault(key_node, "a key must be plain text.")
             key = key_node.value
             if key in result:
                 first = self.lines[(*path, key)]
-                raise self.fail(key_node, f"the key {key!r} stands twice (first on line {first}); keep one.")
+                raise self.fault(key_node, f"the key {key!r} stands twice (first on line {first}); keep one.")
             self.lines[(*path, key)] = key_node.start_mark.line + 1
             result[key] = self.build(value_node, (*path, key))
         return result
 
 
-def _refuse_aliases(text: str, source: str) -> None:
-    for depth, event in _depths(yaml.parse(text, Loader=_CoreSchemaLoader)):
+def _refuse_extensions(text: str, source: str) -> None:
+    """Refuse anchors, aliases, tags and deep nesting while parsing, before anything is built from them."""
+    depth = 0
+    for event in yaml.parse(text, Loader=_CoreSchemaLoader):
+        depth += isinstance(event, yaml.CollectionStartEvent)
+        depth -= isinstance(event, yaml.CollectionEndEvent)
         place = f"{source}, line {event.start_mark.line + 1 if event.start_mark else 1}"
-        if isinstance(event, yaml.AliasEvent) or getattr(event, "anchor", None) is not None:
+        if isinstance(event, yaml.NodeEvent) and event.anchor is not None:
             raise ConfigError(f"{place}: anchors and aliases (&, *) are not allowed; write the value out.")
-        if depth > MAX_DEPTH + 1:
+        if isinstance(event, yaml.ScalarEvent | yaml.CollectionStartEvent) and event.tag is not None:
+            raise ConfigError(f"{place}: the tag {event.tag!r} is not allowed; write the plain value.")
+        if depth > MAX_DEPTH:
             raise ConfigError(f"{place}: nested deeper than {MAX_DEPTH} levels; no setting is.")
 
 
-def _depths(events: Iterable[yaml.Event]) -> Iterator[tuple[int, yaml.Event]]:
-    depth = 0
-    for event in events:
-        depth += isinstance(event, yaml.CollectionStartEvent)
-        depth -= isinstance(event, yaml.CollectionEndEvent)
-        yield depth, event
+def _parse(text: str, source: str) -> tuple[Value, dict[KeyPath, int]]:
+    """Return the value of YAML text and the line of each key path in it."""
+    try:
+        _refuse_extensions(text, source)
+        node = yaml.compose(text, Loader=_CoreSchemaLoader)
+    except yaml.MarkedYAMLError as error:
+        line = error.problem_mark.line + 1 if error.problem_mark else 1
+        cause = ", ".join(part for part in (error.context, error.problem) if part)
+        raise ConfigError(
+            f"{source}, line {line}: not valid YAML ({cause}). Check indentation; quote text with special characters."
+        ) from error
+    except (yaml.YAMLError, ValueError, OverflowError) as error:
+        # PyYAML lets chr() fail on escapes beyond Unicode.
+        raise ConfigError(f"{source}: not valid YAML ({error}).") from error
+    builder = _Builder(source)
+    return (None if node is None else builder.build(node, ())), builder.lines
 
 
 def parse_document(text: str, source: str) -> Document:
-    """Parse YAML text into a mapping.
+    """Parse YAML text into a mapping; an empty text is an empty mapping.
 
     Args:
         text: The document.
@@ -129,39 +145,34 @@ def parse_document(text: str, source: str) -> Document:
     Raises:
         ConfigError: If the text is not one YAML mapping, or uses what is refused; with the line.
     """
-    try:
-        _refuse_aliases(text, source)
-        node = yaml.compose(text, Loader=_CoreSchemaLoader)
-    except yaml.MarkedYAMLError as error:
-        line = error.problem_mark.line + 1 if error.problem_mark else 1
-        raise ConfigError(f"{source}, line {line}: not valid YAML ({error.problem}). Check indentation.") from error
-    except (yaml.YAMLError, ValueError) as error:
-        raise ConfigError(f"{source}: not valid YAML ({error}).") from error
-    if node is None:
-        return Document(source, {}, {})
-    builder = _Builder(source)
-    data = builder.build(node, ())
+    data, lines = _parse(text, source)
+    if data is None:
+        data = {}
     if not isinstance(data, dict):
         raise ConfigError(f"{source}: expected a mapping of sections, got {type(data).__name__}.")
-    return Document(source, data, builder.lines)
+    return Document(source, data, lines)
+
+
+def parse_value(text: str, source: str) -> Value:
+    """Parse one value as the configuration file would: ``1e-4`` is a number, ``[3, 3]`` a list."""
+    return _parse(text, source)[0]
 
 
 def read_document(path: Path) -> Document:
     """Read a YAML file; raises ``ConfigError`` like ``parse_document``, and for files that cannot be read."""
     try:
-        if path.stat().st_size > MAX_BYTES:
-            raise ConfigError(f"{path}: larger than {MAX_BYTES} bytes; this is no configuration.")
-        text = path.read_text(encoding="utf-8")
+        with path.open("rb") as file:
+            # A pipe has no size to ask for beforehand.
+            content = file.read(MAX_BYTES + 1)
     except FileNotFoundError as error:
-        near = sorted(str(p) for p in path.parent.glob("*.yaml")) if path.parent.is_dir() else []
-        raise ConfigError(f"{path}: no such file. In its folder: {', '.join(near[:8]) or 'no YAML file'}.") from error
-    except UnicodeDecodeError as error:
-        raise ConfigError(f"{path}: not UTF-8 text (byte {error.start}).") from error
+        candidates = (candidate.name for candidate in path.parent.glob("*.y*ml"))
+        raise ConfigError(f"{path}: no such file; nearest in its folder: {nearest(path.name, candidates)}.") from error
     except OSError as error:
         raise ConfigError(f"{path}: cannot be read ({error.strerror}).") from error
+    if len(content) > MAX_BYTES:
+        raise ConfigError(f"{path}: larger than {MAX_BYTES} bytes; this is no configuration.")
+    try:
+        text = content.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{path}: not UTF-8 text (byte {error.start}). Save it as UTF-8.") from error
     return parse_document(text, str(path))
-
-
-def parse_value(text: str, source: str) -> Value:
-    """Parse one value as the configuration file would: ``1e-4`` is a number, ``[3, 3]`` a list."""
-    return parse_document(f"value: {text}", source).data["value"]
