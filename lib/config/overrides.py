@@ -1,6 +1,6 @@
 """``--set section.key=value``: single settings from the command line over those of the file."""
 
-from lib.config.document import Document, KeyPath, Value, parse_value
+from lib.config.document import MAX_DEPTH, Document, Value, parse_value
 from lib.errors import ConfigError
 
 
@@ -12,15 +12,18 @@ def apply_overrides(document: Document, assignments: list[str]) -> Document:
         assignments: Texts of the form ``section.key=value``; the value is read as YAML.
 
     Raises:
-        ConfigError: If an assignment has no ``=``, an empty key, or steps into something that is no section.
+        ConfigError: If an assignment has no ``=``, an empty or too deep key, a value that is no YAML, or steps into
+            something that is no section.
     """
     data = _copy_mappings(document.data)
     lines = dict(document.lines)
     for assignment in assignments:
         key, separator, text = assignment.partition("=")
-        path: KeyPath = tuple(key.strip().split("."))
+        path = tuple(key.strip().split("."))
         if not separator or not all(path):
             raise ConfigError(f"--set {assignment}: expected section.key=value, for example --set training.lr=1e-4.")
+        if len(path) > MAX_DEPTH:
+            raise ConfigError(f"--set {assignment[:60]}...: nested deeper than {MAX_DEPTH} levels; no setting is.")
         _assign(data, path, parse_value(text, f"--set {assignment}"), assignment)
         lines = {place: line for place, line in lines.items() if place[: len(path)] != path}
     return Document(document.source, data, lines)
@@ -30,12 +33,12 @@ def _copy_mappings(data: dict[str, Value]) -> dict[str, Value]:
     return {key: _copy_mappings(value) if isinstance(value, dict) else value for key, value in data.items()}
 
 
-def _assign(data: dict[str, Value], path: KeyPath, value: Value, assignment: str) -> None:
+def _assign(data: dict[str, Value], path: tuple[str, ...], value: Value, assignment: str) -> None:
     for step in path[:-1]:
-        inner = data.setdefault(str(step), {})
+        inner = data.setdefault(step, {})
         if inner is None:
-            inner = data[str(step)] = {}
+            inner = data[step] = {}
         if not isinstance(inner, dict):
             raise ConfigError(f"--set {assignment}: {step!r} is a value ({inner!r}), not a section.")
         data = inner
-    data[str(path[-1])] = value
+    data[path[-1]] = value
