@@ -2,13 +2,13 @@
 
 import json
 from pathlib import Path
-from types import UnionType
-from typing import TypeVar, Union, get_args, get_origin
+from reprlib import repr as short_repr
+from typing import TypeVar, get_args
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from lib.config.document import Document, Value, read_document
+from lib.config.document import Document, KeyPath, Value, read_document
 from lib.config.overrides import apply_overrides
 from lib.config.section import Section
 from lib.errors import ConfigError, nearest
@@ -36,60 +36,72 @@ def validate(schema: type[S], document: Document) -> S:
         # Strict JSON mode: no silent conversion between types, but lists serve as tuples and text as paths.
         return schema.model_validate_json(json.dumps(document.data))
     except ValidationError as error:
-        faults = [_describe(schema, document, detail) for detail in error.errors(include_url=False)]
+        faults = _describe_all(schema, document, error.errors(include_url=False))
         heading = f"{document.source}: {len(faults)} {'fault' if len(faults) == 1 else 'faults'} in the configuration"
-        raise ConfigError("\n  ".join([heading + ":", *dict.fromkeys(faults)])) from error
+        raise ConfigError("\n  ".join([heading + ":", *faults])) from error
 
 
-def _describe(schema: type[Section], document: Document, detail: ErrorDetails) -> str:
-    keys, owner = _walk(schema, detail["loc"])
+def _describe_all(schema: type[Section], document: Document, details: list[ErrorDetails]) -> list[str]:
+    texts: dict[KeyPath, list[str]] = {}
+    for detail in details:
+        keys, owner = _locate(schema, document.data, detail["loc"])
+        texts.setdefault(keys, []).append(_explain(owner, document.data, keys, detail))
+    return [_describe(document, keys, found) for keys, found in texts.items() if not _explained_deeper(keys, texts)]
+
+
+def _explained_deeper(keys: KeyPath, texts: dict[KeyPath, list[str]]) -> bool:
+    """Return True if a fault lies within this place: then only the wrong members of a union complain here."""
+    return any(len(other) > len(keys) and other[: len(keys)] == keys for other in texts)
+
+
+def _describe(document: Document, keys: KeyPath, texts: list[str]) -> str:
     place = ".".join(str(key) for key in keys) or "the whole configuration"
     line = document.lines.get(keys)
-    where = f"{place} (line {line})" if line else place
-    return f"{where}: {_explain(owner, document, keys, detail)}"
+    return f"{place}{f' (line {line})' if line else ''}: {', or '.join(dict.fromkeys(texts))}."
 
 
-def _walk(schema: type[Section], loc: tuple[str | int, ...]) -> tuple[tuple[str | int, ...], type[BaseModel]]:
+def _locate(schema: type[Section], data: Value, loc: KeyPath) -> tuple[KeyPath, type[BaseModel]]:
     """Return the loc without pydantic's marks of union members, and the model that owns its last key."""
     keys: list[str | int] = []
     owner: type[BaseModel] = schema
-    current: type[BaseModel] | None = schema
+    annotation: object = schema
     for step in loc:
-        if current is None:
-            # Inside a plain value: only list positions and keys of free mappings are real places.
-            if isinstance(step, int):
-                keys.append(step)
+        model = _model_in(annotation)
+        field = model.model_fields.get(str(step)) if model else None
+        is_written = isinstance(data, dict) and step in data
+        if not (field or is_written or isinstance(step, int)):
             continue
-        owner = current
         keys.append(step)
-        field = current.model_fields.get(str(step))
-        current = _model_of(field.annotation) if field else None
+        owner = model or owner
+        annotation = field.annotation if field else annotation
+        data = _value_at(data, (step,))
     return tuple(keys), owner
 
 
-def _model_of(annotation: object) -> type[BaseModel] | None:
+def _model_in(annotation: object) -> type[BaseModel] | None:
+    """Return the model that an annotation names, also as a member of a union or inside a container."""
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return annotation
-    if get_origin(annotation) in {Union, UnionType}:
-        return next((model for member in get_args(annotation) if (model := _model_of(member))), None)
-    return None
+    return next((model for member in get_args(annotation) if (model := _model_in(member))), None)
 
 
-def _explain(owner: type[BaseModel], document: Document, keys: tuple[str | int, ...], detail: ErrorDetails) -> str:
+def _explain(owner: type[BaseModel], data: Value, keys: KeyPath, detail: ErrorDetails) -> str:
     name = str(keys[-1]) if keys else ""
     if detail["type"] == "extra_forbidden":
         moved = owner.moved_keys.get(name) if issubclass(owner, Section) else None
         if moved:
-            return f"this setting lives elsewhere now; write {moved}."
-        return f"unknown key; nearest: {nearest(name, owner.model_fields)}."
+            return f"this setting lives elsewhere now; write {moved}"
+        return f"unknown key; nearest: {nearest(name, owner.model_fields)}"
     if detail["type"] == "missing":
-        return "required, but not given."
-    got = _value_at(document.data, keys)
-    message = detail["msg"].removeprefix("Value error, ")
-    return f"{message[:1].lower()}{message[1:]}, got {got!r}."
+        return "required, but not given"
+    message = detail["msg"].removeprefix("Value error, ").removesuffix(".")
+    got = _value_at(data, keys)
+    # A rule between the keys of a section names them itself.
+    shown = "" if detail["type"] == "value_error" and isinstance(got, dict) else f", got {short_repr(got)}"
+    return f"{message[:1].lower()}{message[1:]}{shown}"
 
 
-def _value_at(data: Value, keys: tuple[str | int, ...]) -> Value:
+def _value_at(data: Value, keys: KeyPath) -> Value:
     for key in keys:
         if isinstance(data, dict):
             data = data.get(str(key))
