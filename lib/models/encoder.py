@@ -4,13 +4,14 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from lib.data.normalization import Normalization
 from lib.geometry.faces import rectangular_face, staggered_face
 from lib.geometry.outer_grid import outer_grid
 from lib.geometry.sensors import IndexArray
 from lib.models.config import EncoderConfig
 from lib.models.face_networks import RectangularNetwork, StaggeredNetwork
 from lib.models.position import GeometricPosition, LearnedPosition
-from lib.models.sensor_inputs import OuterImage, RectangularImage, SensorFeatures, SensorNormalization
+from lib.models.sensor_inputs import OuterImage, RectangularImage, SensorFeatures
 from lib.nn.drop_path import drop_path_rates
 from lib.nn.transformer import TransformerLayer
 
@@ -26,7 +27,7 @@ class FaceEncoder(nn.Module):
         normalization: Transform of the photon counts, for the outer face's common grid.
     """
 
-    def __init__(self, name: str, config: EncoderConfig, normalization: SensorNormalization) -> None:
+    def __init__(self, name: str, config: EncoderConfig, normalization: Normalization) -> None:
         super().__init__()
         self.gather: nn.Module
         self.network: nn.Module
@@ -72,7 +73,7 @@ class Encoder(nn.Module):
         normalization: The transform that made the inputs.
     """
 
-    def __init__(self, config: EncoderConfig, normalization: SensorNormalization) -> None:
+    def __init__(self, config: EncoderConfig, normalization: Normalization) -> None:
         super().__init__()
         outer = ("outer",) if config.outer_mode == "finegrid" else SPLIT_FACES
         self.token_faces = ("inner", *outer, "us", "ds", "top", "bottom")

@@ -4,10 +4,10 @@ from collections.abc import Mapping
 
 from torch import Tensor, nn
 
+from lib.data.normalization import Normalization
 from lib.models.config import RegressorModelConfig
 from lib.models.encoder import Encoder
 from lib.models.heads import RegressionHead
-from lib.models.sensor_inputs import SensorNormalization
 from lib.nn.initialization import initialize
 
 
@@ -21,7 +21,7 @@ class Regressor(nn.Module):
     """
 
     def __init__(
-        self, config: RegressorModelConfig, head_dims: Mapping[str, int], normalization: SensorNormalization
+        self, config: RegressorModelConfig, head_dims: Mapping[str, int], normalization: Normalization
     ) -> None:
         super().__init__()
         self.encoder = Encoder(config, normalization)

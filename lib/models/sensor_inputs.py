@@ -1,10 +1,9 @@
 """Sensors as network inputs: features of each sensor, and the images of the faces."""
 
-from typing import Protocol
-
 import torch
 from torch import Tensor, nn
 
+from lib.data.normalization import Normalization
 from lib.geometry.faces import rectangular_face
 from lib.geometry.outer_grid import FINE_SHAPE, outer_grid
 
@@ -12,26 +11,9 @@ NUM_FEATURES = 4
 """Normalized npho, normalized time, and whether (or for which share of a cell) each was measured."""
 
 
-class SensorNormalization(Protocol):
-    """What the models need to know of the normalization."""
-
-    @property
-    def sentinel_npho(self) -> float:
-        """Network input of a sensor without photon count."""
-        ...
-
-    @property
-    def sentinel_time(self) -> float:
-        """Network input of a sensor without time."""
-        ...
-
-    def normalize_npho(self, npho: Tensor) -> Tensor:
-        """Return normalized photon counts, any shape."""
-        ...
-
-    def inverse_npho(self, x: Tensor) -> Tensor:
-        """Return photon counts from normalized ones, any shape."""
-        ...
+def sentinel_inputs(normalization: Normalization) -> Tensor:
+    """Return the network inputs of a sensor without npho and without time, shape (2,)."""
+    return torch.tensor([normalization.sentinel_npho, normalization.sentinel_time], dtype=torch.float32)
 
 
 class SensorFeatures(nn.Module):
@@ -45,10 +27,9 @@ class SensorFeatures(nn.Module):
 
     sentinels: Tensor
 
-    def __init__(self, normalization: SensorNormalization) -> None:
+    def __init__(self, normalization: Normalization) -> None:
         super().__init__()
-        sentinels = torch.tensor([normalization.sentinel_npho, normalization.sentinel_time], dtype=torch.float32)
-        self.register_buffer("sentinels", sentinels, persistent=False)
+        self.register_buffer("sentinels", sentinel_inputs(normalization), persistent=False)
 
     def forward(self, x: Tensor, valid: Tensor) -> Tensor:
         """Return features of shape (B, 4760, 4) for x and valid of shape (B, 4760, 2)."""
@@ -89,13 +70,14 @@ class OuterImage(nn.Module):
 
     sensor_ids: Tensor
     share: Tensor
+    sentinels: Tensor
 
-    def __init__(self, pool: tuple[int, int] | None, normalization: SensorNormalization) -> None:
+    def __init__(self, pool: tuple[int, int] | None, normalization: Normalization) -> None:
         super().__init__()
         self.pool = pool or (1, 1)
         self.shape = (FINE_SHAPE[0] // self.pool[0], FINE_SHAPE[1] // self.pool[1])
         self.normalization = normalization
-        self.features = SensorFeatures(normalization)
+        self.register_buffer("sentinels", sentinel_inputs(normalization), persistent=False)
         grid = outer_grid()
         share = 1.0 / torch.as_tensor(grid.cells_per_sensor, dtype=torch.float32)
         self.register_buffer("sensor_ids", torch.as_tensor(grid.sensor_ids.flatten()), persistent=False)
@@ -109,12 +91,15 @@ class OuterImage(nn.Module):
 
     def forward(self, features: Tensor) -> Tensor:
         """Return (B, h, w, 4) from the features of all sensors, (B, 4760, 4)."""
+        window = float(self.pool[0] * self.pool[1])
         cells = features.index_select(1, self.sensor_ids)
         x, measured = cells[..., :2], cells[..., 2:]
         npho = self.normalization.inverse_npho(x[..., :1]) * self.share
         totals = self._merge(torch.cat([npho, x[..., 1:]], dim=-1) * measured)
         count = self._merge(measured)
         means = totals / count.clamp_min(1.0)
-        charge = self.normalization.normalize_npho(means[..., :1] * float(self.pool[0] * self.pool[1]))
-        merged = torch.where(count > 0, torch.cat([charge, means[..., 1:]], dim=-1), self.features.sentinels)
-        return torch.cat([merged, count / float(self.pool[0] * self.pool[1])], dim=-1)
+        charge = means[..., 0] * window
+        # Only the count is transformed: a mean of normalized times is the normalized mean already.
+        charge_input = self.normalization.apply(charge, torch.zeros_like(charge))[0][..., 0]
+        merged = torch.where(count > 0, torch.stack([charge_input, means[..., 1]], dim=-1), self.sentinels)
+        return torch.cat([merged, count / window], dim=-1)  # two values and two flags
