@@ -1,5 +1,6 @@
 """YAML must be read as a physicist means it, and whatever is wrong must come out as a ConfigError with its place."""
 
+import math
 from pathlib import Path
 
 import pytest
@@ -55,7 +56,7 @@ def test_scalars_follow_yaml_1_2(text: str, value: object) -> None:
 def test_not_a_number_is_read_as_a_float() -> None:
     value = parse_value(".nan", "here")
     assert isinstance(value, float)
-    assert value != value
+    assert math.isnan(value)
 
 
 def test_a_value_cannot_smuggle_in_a_second_key() -> None:
@@ -122,47 +123,9 @@ def test_nesting_up_to_the_limit_is_accepted() -> None:
 
 # Text that is nearly YAML finds more than random characters do.
 _FRAGMENTS = st.sampled_from(
-    [
-        "a",
-        "b",
-        ": ",
-        ":",
-        "\n",
-        "\n  ",
-        "- ",
-        "[",
-        "]",
-        "{",
-        "}",
-        ", ",
-        "'",
-        '"',
-        "\\",
-        "&x ",
-        "*x",
-        "!!int ",
-        "!",
-        "? ",
-    ]
-    + [
-        "|\n",
-        ">\n",
-        "%",
-        "@",
-        "`",
-        "#",
-        "---\n",
-        "...\n",
-        "1e-4",
-        "0x",
-        "0o9",
-        ".",
-        "~",
-        "<<",
-        "\t",
-        "\x85",
-        "\U0001f600",
-    ]
+    "a|b|: |:|\n|\n  |- |[|]|{|}|, |'|\"|\\|&x |*x|!!int |!|? |>\n|%|@|`|#|---\n|...\n|1e-4|0x|0o9|.|~|<<|\t|\x85|☃".split(
+        "|"
+    )
 )
 
 

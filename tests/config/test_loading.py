@@ -66,7 +66,8 @@ def faults(text: str) -> list[str]:
 
 def test_values_reach_their_types() -> None:
     config = check(
-        "name: 2024_01\nmodel: {pool: [5, 1], kind: deep}\ntraining: {lr: 1, output: a/b, path: [x, y], fiducial: true}\n"
+        "name: 2024_01\nmodel: {pool: [5, 1], kind: deep}\n"
+        "training: {lr: 1, output: a/b, path: [x, y], fiducial: true}\n"
         "tasks: {energy: {u_max: 2}}\n"
     )
     assert config.name == "2024_01"
