@@ -209,25 +209,12 @@ def load_sensors(path: Path) -> SensorTable:
 
     Raises:
         GeometryError: If the file cannot be read, a sensor is missing or named twice, or a sensor lies more than
-            5 cm from its nominal place, which no survey finds and a wrong unit or frame does.
+            5 cm from its nominal place or looks more than 30 degrees away from its nominal direction, which no
+            survey finds and a wrong unit, frame or sign does.
     """
-    try:
-        rows = np.loadtxt(path, ndmin=2)
-    except (OSError, ValueError) as error:
-        raise GeometryError(f"{path}: not a table of sensor positions ({error}). Expected 'id x y z' lines.") from error
-    if rows.shape[1:] not in {(4,), (7,)}:
-        raise GeometryError(f"{path}: expected 4 columns (id x y z) or 7 (with nx ny nz), got {rows.shape[1]}.")
-    ids = rows[:, 0].astype(np.int64)
-    if not np.array_equal(np.sort(ids), np.arange(NUM_SENSORS)):
-        missing = np.setdiff1d(np.arange(NUM_SENSORS), ids)
-        raise GeometryError(
-            f"{path}: expected each sensor id 0-{NUM_SENSORS - 1} once, got {len(ids)} lines; missing: {missing[:5]}."
-        )
+    rows = _read_rows(path)
     nominal = nominal_sensors()
-    positions, normals = np.empty((NUM_SENSORS, 3)), nominal.normals.copy()
-    positions[ids] = rows[:, 1:4]
-    if rows.shape[1] == 7:
-        normals[ids] = rows[:, 4:7] / np.linalg.norm(rows[:, 4:7], axis=1, keepdims=True)
+    positions, normals = rows[:, 1:4], nominal.normals.copy()
     distance = np.linalg.norm(positions - nominal.positions, axis=1)
     worst = int(np.argmax(distance))
     if not distance[worst] < 5.0:
@@ -235,4 +222,33 @@ def load_sensors(path: Path) -> SensorTable:
             f"{path}: sensor {worst} lies {distance[worst]:.1f} cm from its nominal place "
             f"{nominal.positions[worst].round(2)}, got {positions[worst]}. Expected cm in the frame of the target."
         )
-    return _frozen(SensorTable(positions, normals, nominal.face_codes.copy()))
+    if rows.shape[1] == 7:
+        length = np.linalg.norm(rows[:, 4:7], axis=1, keepdims=True)
+        normals = rows[:, 4:7] / np.where(length > 0, length, 1.0)
+    cosine = np.sum(normals * nominal.normals, axis=1)
+    worst = int(np.argmin(cosine))
+    if not cosine[worst] > np.cos(np.deg2rad(30.0)):
+        raise GeometryError(
+            f"{path}: sensor {worst} looks along {rows[worst, 4:7]}, expected about {nominal.normals[worst].round(3)}: "
+            "normals point into the xenon."
+        )
+    return _frozen(SensorTable(positions.copy(), normals, nominal.face_codes.copy()))
+
+
+def _read_rows(path: Path) -> FloatArray:
+    """Return the numbers of a sensor file in order of sensor id, shape (4760, 4 or 7)."""
+    try:
+        text = path.read_text(encoding="utf-8")
+        rows = np.array([line.split() for row in text.splitlines() if (line := row.partition("#")[0].strip())], float)
+    except (OSError, ValueError) as error:
+        raise GeometryError(f"{path}: not a table of sensor positions ({error}). Expected 'id x y z' lines.") from error
+    if rows.shape[1:] not in {(4,), (7,)}:
+        found = rows.shape[1] if rows.ndim == 2 else 0
+        raise GeometryError(f"{path}: expected 4 columns (id x y z) or 7 (with nx ny nz), got {found}.")
+    order = np.argsort(rows[:, 0])
+    if not np.array_equal(rows[order, 0], np.arange(NUM_SENSORS)):
+        missing = np.setdiff1d(np.arange(NUM_SENSORS), rows[:, 0])
+        raise GeometryError(
+            f"{path}: expected each sensor id 0-{NUM_SENSORS - 1} once, got {len(rows)} lines; missing: {missing[:5]}."
+        )
+    return rows[order]
