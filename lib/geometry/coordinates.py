@@ -83,8 +83,9 @@ def opening_angle(first: FloatArray, second: FloatArray) -> FloatArray:
         Angles from 0 to 180, shape (...,). The arctangent form keeps its digits near 0, where the arccosine
         of a rounded product does not.
     """
+    first, second = np.asarray(first, dtype=np.float64), np.asarray(second, dtype=np.float64)
     cross = np.linalg.norm(np.cross(first, second), axis=-1)
-    return np.degrees(np.arctan2(cross, np.sum(np.asarray(first) * np.asarray(second), axis=-1)))
+    return np.degrees(np.arctan2(cross, np.sum(first * second, axis=-1)))
 
 
 def in_active_xenon(xyz: FloatArray) -> BoolArray:
