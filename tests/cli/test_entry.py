@@ -1,0 +1,53 @@
+"""A command must end with the right code: a message for the user's mistake, a traceback for the program's."""
+
+import sys
+from collections.abc import Sequence
+
+import pytest
+
+from lib.cli.entry import EXIT_DONE, EXIT_USER_ERROR, run_command
+from lib.errors import DataError
+
+
+def test_the_code_of_the_command_is_passed_on() -> None:
+    assert run_command(lambda arguments: EXIT_DONE, []) == 0
+    assert run_command(lambda arguments: 75, []) == 75
+
+
+def test_the_arguments_of_the_command_are_passed_on() -> None:
+    seen: list[Sequence[str]] = []
+    run_command(lambda arguments: seen.append(arguments) or EXIT_DONE, ["--seed", "1"])
+    assert seen == [["--seed", "1"]]
+
+
+def test_the_arguments_of_the_process_serve_by_default(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[Sequence[str]] = []
+    monkeypatch.setattr(sys, "argv", ["program", "--events", "5"])
+    run_command(lambda arguments: seen.append(arguments) or EXIT_DONE)
+    assert seen == [["--events", "5"]]
+
+
+def test_a_mistake_of_the_user_ends_with_its_message_alone(capsys: pytest.CaptureFixture[str]) -> None:
+    def refuse(arguments: Sequence[str]) -> int:
+        raise DataError("run1.root: no tree 'tree'")
+
+    assert run_command(refuse, []) == EXIT_USER_ERROR == 2
+    captured = capsys.readouterr()
+    assert captured.err == "error: run1.root: no tree 'tree'\n"
+    assert captured.out == ""
+
+
+def test_a_fault_of_the_program_is_not_hidden() -> None:
+    def fail(arguments: Sequence[str]) -> int:
+        raise ZeroDivisionError("a fault")
+
+    with pytest.raises(ZeroDivisionError, match="a fault"):
+        run_command(fail, [])
+
+
+def test_an_exit_of_the_argument_parser_is_passed_on() -> None:
+    def leave(arguments: Sequence[str]) -> int:
+        raise SystemExit(2)
+
+    with pytest.raises(SystemExit, match="2"):
+        run_command(leave, ["--help"])
