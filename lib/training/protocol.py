@@ -45,6 +45,11 @@ B_co = TypeVar("B_co", bound=Batch, covariant=True)
 class Task(Protocol[B_contra]):
     """What is learnt: a loss and metrics on a batch."""
 
+    @property
+    def run_metrics(self) -> frozenset[str]:
+        """Metrics of the training itself, logged under their bare name instead of ``train/`` and ``val/``."""
+        ...
+
     def step(self, model: nn.Module, batch: B_contra) -> StepOutput:
         """Run the model on the batch and score it; called for training and for validation alike."""
         ...

@@ -1,0 +1,92 @@
+"""Model, task and observers of each kind of training."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+from torch import nn
+
+from lib.cli.schemas import InpainterConfig, MaeConfig, RegressorConfig
+from lib.data.batch import EventBatch
+from lib.data.normalization import Normalization
+from lib.evaluation.resolution_observer import ResolutionObserver
+from lib.models.inpainter import Inpainter
+from lib.models.mae import MaskedAutoencoder
+from lib.models.regressor import Regressor
+from lib.tasks.regression import RegressionTask
+from lib.tasks.restoration import RestorationTask
+from lib.training.protocol import Observer, StepOutput
+
+
+class ScoringTask(Protocol):
+    """A task that says which truth it needs."""
+
+    @property
+    def run_metrics(self) -> frozenset[str]:
+        """Metrics that are logged under their bare name."""
+        ...
+
+    @property
+    def truth_branches(self) -> list[str]:
+        """Branches that must be read."""
+        ...
+
+    def step(self, model: nn.Module, batch: EventBatch) -> StepOutput:
+        """Run the model on the batch and score it."""
+        ...
+
+
+class ArtifactWriter(Protocol):
+    """Writes files about the last validation."""
+
+    def write(self, folder: Path, run_name: str) -> list[Path]:
+        """Write the files and return their paths."""
+        ...
+
+
+@dataclass(frozen=True)
+class Assembly:
+    """The parts of a training that differ from kind to kind.
+
+    Attributes:
+        model: What is trained.
+        task: Scores it.
+        about: What checkpoints say beside normalization and revision; plain values.
+        observers: Watch each validation.
+        writers: Write files about the validation of the best epoch.
+    """
+
+    model: nn.Module
+    task: ScoringTask
+    about: dict[str, Any] = field(default_factory=dict)
+    observers: Sequence[Observer[EventBatch]] = ()
+    writers: Sequence[ArtifactWriter] = ()
+
+
+def assemble_mae(config: MaeConfig, normalization: Normalization) -> Assembly:
+    """Return the parts of a masked autoencoder's training."""
+    model = MaskedAutoencoder(config.model, normalization)
+    channels = num_channels(config.model.predict_channels)
+    return Assembly(model, RestorationTask(config.model.mask_ratio, channels, normalization, config.training))
+
+
+def assemble_inpainter(config: InpainterConfig, normalization: Normalization) -> Assembly:
+    """Return the parts of an inpainter's training."""
+    model = Inpainter(config.model, normalization)
+    channels = num_channels(config.model.predict_channels)
+    return Assembly(model, RestorationTask(config.model.mask_ratio, channels, normalization, config.training))
+
+
+def assemble_regressor(config: RegressorConfig, normalization: Normalization) -> Assembly:
+    """Return the parts of a regressor's training."""
+    task = RegressionTask(config.tasks, normalization, config.training.channel_dropout_rate)
+    model = Regressor(config.model, {target.name: target.width for target in task.targets}, normalization)
+    observer = ResolutionObserver(task.targets)
+    about = {"targets": {target.name: target.as_dict() for target in task.targets}}
+    return Assembly(model, task, about, [observer], [observer])
+
+
+def num_channels(predict_channels: str) -> int:
+    """Return how many channels ``npho`` or ``npho+time`` are."""
+    return len(predict_channels.split("+"))

@@ -1,0 +1,67 @@
+"""The configuration of each training command, composed of the sections of their owners."""
+
+from typing import Literal
+
+from lib.config import Section
+from lib.data.config import DataConfig, NormalizationConfig
+from lib.export.config import ExportConfig
+from lib.models.config import InpainterModelConfig, MaeModelConfig, RegressorModelConfig
+from lib.tasks.config import RegressorTrainingConfig, RestorationTrainingConfig, TasksConfig
+from lib.training.config import CheckpointConfig, MlflowConfig
+
+
+class RunConfig(Section):
+    """What every training is configured by."""
+
+    data: DataConfig
+    """Input files and loader."""
+    normalization: NormalizationConfig = NormalizationConfig()
+    """From photon counts and times to network inputs."""
+    checkpoint: CheckpointConfig = CheckpointConfig()
+    """Files of the run."""
+    mlflow: MlflowConfig = MlflowConfig()
+    """Names of the run."""
+
+
+class MaeConfig(RunConfig):
+    """``python -m lib.train_mae``."""
+
+    kind: Literal["mae"] = "mae"
+    """Which command the file is for."""
+    model: MaeModelConfig = MaeModelConfig()
+    """Encoder and decoders."""
+    training: RestorationTrainingConfig = RestorationTrainingConfig()
+    """Training loop and loss."""
+
+
+class RegressorConfig(RunConfig):
+    """``python -m lib.train_regressor``."""
+
+    kind: Literal["regressor"] = "regressor"
+    """Which command the file is for."""
+    model: RegressorModelConfig = RegressorModelConfig()
+    """Encoder and heads."""
+    tasks: TasksConfig
+    """Regression targets."""
+    training: RegressorTrainingConfig = RegressorTrainingConfig()
+    """Training loop."""
+    export: ExportConfig = ExportConfig()
+    """What is exported when the training ends."""
+
+
+class InpainterConfig(RunConfig):
+    """``python -m lib.train_inpainter``."""
+
+    kind: Literal["inpainter"] = "inpainter"
+    """Which command the file is for."""
+    model: InpainterModelConfig = InpainterModelConfig()
+    """Encoder and head."""
+    training: RestorationTrainingConfig = RestorationTrainingConfig()
+    """Training loop and loss."""
+
+
+SCHEMAS: dict[str, type[MaeConfig] | type[RegressorConfig] | type[InpainterConfig]] = {
+    "mae": MaeConfig,
+    "regressor": RegressorConfig,
+    "inpainter": InpainterConfig,
+}

@@ -1,0 +1,106 @@
+"""From what a training starts: fresh weights, a pretrained encoder, or where an earlier run stopped."""
+
+import logging
+from pathlib import Path
+
+from torch import nn
+
+from lib.cli.schemas import RunConfig
+from lib.config.flat import differences
+from lib.data.normalization import Normalization
+from lib.errors import CheckpointError
+from lib.training.checkpoint import LAST_NAME, Checkpoint, initialize_from, load_weights
+from lib.training.protocol import B
+from lib.training.recorder import ModelIdentity
+from lib.training.trainer import Progress, Trainer
+
+logger = logging.getLogger(__name__)
+
+ENCODER_PREFIX = "encoder."
+
+
+def find_resumed(config: RunConfig, run_name: str) -> Checkpoint | None:
+    """Return the checkpoint that the run goes on from, or None for a new run.
+
+    Raises:
+        CheckpointError: If a checkpoint is asked for and cannot be used.
+    """
+    wanted = config.checkpoint.resume_from
+    if wanted is None:
+        return None
+    if wanted != "auto":
+        return Checkpoint.load(Path(wanted))
+    path = config.checkpoint.save_dir / run_name / LAST_NAME
+    if not path.exists():
+        logger.info("resume_from auto: %s does not exist, so the run starts anew", path)
+        return None
+    return Checkpoint.load(path)
+
+
+def require_same_normalization(checkpoint: Checkpoint, normalization: Normalization, source: str) -> None:
+    """Refuse weights that were trained on differently normalized inputs.
+
+    Raises:
+        CheckpointError: Showing both values of each setting that differs.
+    """
+    theirs = Normalization.from_dict(checkpoint.about["normalization"])
+    difference = normalization.difference(theirs)
+    if difference:
+        raise CheckpointError(
+            f"{source}: was trained with another normalization (configuration against checkpoint): {difference}. "
+            "Weights mean nothing on other inputs; make the normalization section match."
+        )
+
+
+def initialize(model: nn.Module, config: RunConfig, normalization: Normalization) -> None:
+    """Take over the encoder, and whatever else fits, of ``checkpoint.init_from``.
+
+    Raises:
+        CheckpointError: If the checkpoint has another encoder or another normalization.
+    """
+    source = config.checkpoint.init_from
+    if source is None:
+        return
+    checkpoint = Checkpoint.load(source)
+    require_same_normalization(checkpoint, normalization, str(source))
+    initialize_from(model, checkpoint.inference_weights, source, part=ENCODER_PREFIX)
+
+
+def resume(
+    trainer: Trainer[B],
+    checkpoint: Checkpoint,
+    config: RunConfig,
+    identity: ModelIdentity,
+    normalization: Normalization,
+) -> None:
+    """Put a trainer where an earlier run stopped.
+
+    Raises:
+        CheckpointError: If the checkpoint is of another kind, architecture or normalization.
+    """
+    source = Path(config.checkpoint.resume_from or LAST_NAME)
+    if checkpoint.kind != identity.kind:
+        raise CheckpointError(
+            f"{source}: holds a {checkpoint.kind}, this command trains a {identity.kind}. "
+            "To start from its encoder, use --init_from."
+        )
+    require_same_normalization(checkpoint, normalization, str(source))
+    for difference in differences(checkpoint.config, identity.config):
+        logger.info("configuration changed since the checkpoint: %s", difference)
+    load_weights(trainer.model, checkpoint.model, source)
+    try:
+        trainer.optimizer.load_state_dict(checkpoint.optimizer)
+        if trainer.average is not None:
+            trainer.average.load_state_dict(checkpoint.average or checkpoint.model)
+    except (ValueError, KeyError) as error:
+        raise CheckpointError(
+            f"{source}: its optimizer does not fit the trainable parameters ({error}). "
+            "Make model.freeze_encoder match the checkpoint's, or start from its weights by --init_from."
+        ) from error
+    progress = Progress(checkpoint.epochs_done, checkpoint.steps_done, checkpoint.schedule_start, checkpoint.best)
+    if config.checkpoint.reset_epoch:
+        progress = Progress(best=checkpoint.best)
+    elif config.checkpoint.refresh_lr:
+        progress.schedule_start = progress.steps_done
+    trainer.progress = progress
+    logger.info("resumed from %s after epoch %d", source, checkpoint.epochs_done)

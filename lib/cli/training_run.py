@@ -1,0 +1,132 @@
+"""A training from its configuration to its artifacts."""
+
+import logging
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Literal, TypeVar
+
+from lib.cli.assembly import Assembly
+from lib.cli.entry import EXIT_DONE, EXIT_SKIP_CAP
+from lib.cli.schemas import InpainterConfig, MaeConfig, RegressorConfig
+from lib.cli.start_point import find_resumed, initialize, resume
+from lib.config.flat import flatten
+from lib.data.batch import EventBatch
+from lib.data.normalization import Normalization
+from lib.data.stream import EventStream, open_stream
+from lib.training.checkpoint import BEST_NAME, Checkpoint, load_weights
+from lib.training.platform import choose_device, code_revision, environment
+from lib.training.random_state import seed_initialization
+from lib.training.recorder import ModelIdentity, RunRecorder, claim_folder
+from lib.training.tracking import RunIdentity
+from lib.training.trainer import SkipCapError, Trainer
+
+logger = logging.getLogger(__name__)
+
+C = TypeVar("C", MaeConfig, RegressorConfig, InpainterConfig)
+
+
+def run_training(config: C, assemble: Callable[[C, Normalization], Assembly]) -> int:
+    """Train, validate and record as configured.
+
+    Args:
+        config: The checked configuration.
+        assemble: Builds model and task.
+
+    Returns:
+        Exit code of the command.
+
+    Raises:
+        UserError: If files, checkpoints or settings cannot serve; nothing has been trained then.
+    """
+    run_name = config.mlflow.run_name or time.strftime(f"{config.kind}_%Y%m%d_%H%M%S")
+    normalization = Normalization.from_config(config.normalization)
+    resumed = find_resumed(config, run_name)
+    seed_initialization(config.training.seed)
+    parts = assemble(config, normalization)
+    initialize(parts.model, config, normalization)
+    parts.model.to(choose_device())
+    trainer = Trainer[EventBatch](
+        parts.model,
+        parts.task,
+        train=_stream(config, normalization, parts, "train"),
+        validation=_stream(config, normalization, parts, "validation"),
+        config=config.training,
+        observers=parts.observers,
+    )
+    identity = _identity(config, normalization, parts)
+    if resumed is not None:
+        resume(trainer, resumed, config, identity, normalization)
+    folder = claim_folder(config.checkpoint, run_name, resumes=resumed is not None)
+    resumed_run = "" if resumed is None or config.checkpoint.new_mlflow_run else resumed.tracking_run
+    recorder = RunRecorder(
+        folder,
+        identity,
+        RunIdentity(config.mlflow.experiment, run_name, resumed_run, flatten(identity.config), _tags(identity)),
+        save_interval=config.checkpoint.save_interval,
+    )
+    return _train_and_close(config, trainer, parts, recorder, run_name)
+
+
+def _train_and_close(
+    config: C, trainer: Trainer[EventBatch], parts: Assembly, recorder: RunRecorder, run_name: str
+) -> int:
+    """Run the epochs and end the run in MLflow whatever happens."""
+    status = "FAILED"
+    try:
+        while trainer.progress.epochs_done < config.training.epochs:
+            metrics = trainer.run_epoch()
+            is_last = trainer.progress.epochs_done == config.training.epochs
+            recorder.record_epoch(trainer, metrics, is_last=is_last)
+        if config.checkpoint.save_artifacts:
+            _write_artifacts(trainer, parts, recorder, run_name)
+        status = "FINISHED"
+    except SkipCapError as error:
+        logger.error("stopped: %s", error)
+        return EXIT_SKIP_CAP
+    except KeyboardInterrupt:
+        status = "KILLED"
+        raise
+    finally:
+        recorder.close(status)
+    logger.info("finished; everything about the run is in %s", recorder.folder)
+    return EXIT_DONE
+
+
+def _write_artifacts(trainer: Trainer[EventBatch], parts: Assembly, recorder: RunRecorder, run_name: str) -> None:
+    """Validate the best epoch once more and write what there is to see of it."""
+    if not parts.writers:
+        return
+    best = recorder.folder / BEST_NAME
+    load_weights(trainer.model, Checkpoint.load(best).inference_weights, best)
+    trainer.average = None
+    trainer.validate(trainer.progress.epochs_done)
+    for writer in parts.writers:
+        for path in writer.write(recorder.folder, run_name):
+            recorder.record_artifact(path)
+
+
+def _stream(
+    config: C, normalization: Normalization, parts: Assembly, split: Literal["train", "validation"]
+) -> EventStream:
+    return open_stream(config.data, normalization, parts.task.truth_branches, split=split, seed=config.training.seed)
+
+
+def _identity(config: C, normalization: Normalization, parts: Assembly) -> ModelIdentity:
+    about = {
+        "normalization": normalization.as_dict(),
+        "branches": {"npho": config.data.npho_branch, "time": config.data.time_branch},
+        "revision": code_revision(),
+        "environment": environment(),
+        **parts.about,
+    }
+    return ModelIdentity(config.kind, config.model_dump(mode="json"), about)
+
+
+def _tags(identity: ModelIdentity) -> dict[str, str]:
+    return {
+        "kind": identity.kind,
+        "revision": str(identity.about["revision"]),
+        "folder": str(Path.cwd()),
+        **{f"environment.{name}": value for name, value in identity.about["environment"].items()},
+    }

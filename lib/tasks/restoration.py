@@ -1,0 +1,80 @@
+"""Restoring sensors that are hidden from the model: masked autoencoding and inpainting.
+
+Both hide a random share of the valid sensors of each event and score what the model says about exactly those.
+Sensors without a value are neither drawn nor scored.
+"""
+
+import torch
+from torch import Tensor, nn
+
+from lib.data.batch import EventBatch
+from lib.data.normalization import Normalization
+from lib.tasks.config import RestorationTrainingConfig
+from lib.tasks.losses import elementwise_loss
+from lib.tasks.masking import batch_generator, draw_hidden
+from lib.training.protocol import StepOutput
+
+NPHO_CHANNEL, TIME_CHANNEL = 0, 1
+NANOSECOND = 1e-9
+
+
+class RestorationTask:
+    """Scores a model that restores photon counts, and times where they are valid.
+
+    Args:
+        mask_ratio: Share of the valid sensors that is hidden.
+        channels: Channels that the model predicts, 1 or 2.
+        normalization: For errors in physical units.
+        training: Supplies the loss.
+    """
+
+    run_metrics = frozenset({"actual_mask_ratio", "hidden_share"})
+
+    def __init__(
+        self, mask_ratio: float, channels: int, normalization: Normalization, training: RestorationTrainingConfig
+    ) -> None:
+        self._mask_ratio = mask_ratio
+        self._channels = channels
+        self._normalization = normalization
+        self._loss_fn = training.loss_fn
+        self._beta = training.loss_beta
+
+    @property
+    def truth_branches(self) -> list[str]:
+        """No truth is needed: the sensors themselves are the target."""
+        return []
+
+    def step(self, model: nn.Module, batch: EventBatch) -> StepOutput:
+        """Return the sum over channels of the mean loss of hidden sensors."""
+        has_npho = batch.valid[..., NPHO_CHANNEL]
+        hidden = draw_hidden(has_npho, self._mask_ratio, batch_generator(batch.seed, batch.x.device))
+        prediction: Tensor = model(batch.x, batch.valid, hidden)
+        target = batch.x[..., : self._channels]
+        # (B, 4760, C): hidden, with a measured value, in an event that counts.
+        scored = (hidden[..., None] & batch.valid[..., : self._channels]) * batch.weight[:, None, None]
+        losses = elementwise_loss(self._loss_fn, prediction, target, self._beta) * scored
+        summed, counts = losses.sum(dim=(0, 1)), scored.sum(dim=(0, 1))
+        # An event may have no valid time among its hidden sensors, a batch hardly ever.
+        loss = (summed / counts.clamp(min=1.0)).sum()
+        sums = self._channel_sums(prediction.detach(), target, scored, summed, counts)
+        events = batch.weight.sum()
+        sums["loss"] = (loss * events, events)
+        sums["actual_mask_ratio"] = (hidden.sum(), has_npho.sum())
+        sums["hidden_share"] = (hidden.sum(), hidden.new_tensor(hidden.numel(), dtype=torch.int64))
+        return StepOutput(loss, sums, {"prediction": prediction.detach(), "hidden": hidden})
+
+    def _channel_sums(
+        self, prediction: Tensor, target: Tensor, scored: Tensor, summed: Tensor, counts: Tensor
+    ) -> dict[str, tuple[Tensor, Tensor]]:
+        """Return loss and absolute error of each channel as sum and count."""
+        npho_error = (prediction[..., NPHO_CHANNEL].float() - target[..., NPHO_CHANNEL]).abs()
+        sums = {
+            "loss_npho": (summed[NPHO_CHANNEL], counts[NPHO_CHANNEL]),
+            "npho_mae_normalized": ((npho_error * scored[..., NPHO_CHANNEL]).sum(), counts[NPHO_CHANNEL]),
+        }
+        if self._channels > 1:
+            time_error = (prediction[..., TIME_CHANNEL].float() - target[..., TIME_CHANNEL]).abs()
+            seconds = (time_error * scored[..., TIME_CHANNEL]).sum() * self._normalization.time_scale
+            sums["loss_time"] = (summed[TIME_CHANNEL], counts[TIME_CHANNEL])
+            sums["time_mae_ns"] = (seconds / NANOSECOND, counts[TIME_CHANNEL])
+        return sums

@@ -1,0 +1,24 @@
+"""Train the inpainter that restores dead sensors."""
+
+import sys
+from collections.abc import Sequence
+
+from lib.cli.entry import run_command
+from lib.cli.options import parse_training_options
+from lib.cli.schemas import InpainterConfig
+from lib.config import load_config
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Parse, build, run."""
+    options = parse_training_options("lib.train_inpainter", __doc__ or "", arguments)
+    config = load_config(InpainterConfig, options.config, options.assignments)
+    # Torch takes seconds to import; help and mistakes in the configuration need not wait for it.
+    from lib.cli.assembly import assemble_inpainter  # noqa: PLC0415
+    from lib.cli.training_run import run_training  # noqa: PLC0415
+
+    return run_training(config, assemble_inpainter)
+
+
+if __name__ == "__main__":
+    sys.exit(run_command(main))

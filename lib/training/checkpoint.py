@@ -1,0 +1,135 @@
+"""What a checkpoint holds, and how its weights find their way into a model."""
+
+import logging
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any, Self
+
+import torch
+from torch import Tensor, nn
+
+from lib.errors import CheckpointError
+from lib.training.sealed_file import Content, read_sealed, write_sealed
+
+logger = logging.getLogger(__name__)
+
+FORMAT = 1
+BEST_NAME = "checkpoint_best.pth"
+LAST_NAME = "checkpoint_last.pth"
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """Everything that is needed to go on with a run, or to use its model.
+
+    Attributes:
+        kind: What was trained: mae, regressor or inpainter.
+        config: The resolved configuration, plain values.
+        about: What else belongs to the model: normalization, targets, code revision; plain values.
+        model: Weights and buffers by name.
+        average: Averaged weights by name; empty without averaging.
+        optimizer: State of the optimizer.
+        epochs_done: Finished epochs.
+        steps_done: Optimizer steps, skipped ones included.
+        schedule_start: Step at which the learning-rate schedule began.
+        best: Lowest validation loss so far.
+        tracking_run: Id of the run in MLflow; empty if there was none.
+        metrics: Metrics of the epoch that was saved.
+    """
+
+    kind: str
+    config: dict[str, Any]
+    about: dict[str, Any]
+    model: dict[str, Tensor]
+    average: dict[str, Tensor]
+    optimizer: dict[str, Any]
+    epochs_done: int
+    steps_done: int
+    schedule_start: int
+    best: float
+    tracking_run: str
+    metrics: dict[str, float]
+
+    def save(self, path: Path) -> None:
+        """Write the checkpoint as one sealed file, whole or not at all."""
+        content: Content = {field.name: getattr(self, field.name) for field in fields(self)}
+        write_sealed(path, {"format": FORMAT, **content})
+
+    @classmethod
+    def load(cls, path: Path, device: torch.device | str = "cpu") -> Self:
+        """Read and verify a checkpoint.
+
+        Raises:
+            CheckpointError: If the file is missing, damaged, or of another format.
+        """
+        content = read_sealed(path, device)
+        expected = {field.name for field in fields(cls)}
+        found = content.pop("format", None)
+        if found != FORMAT or set(content) != expected:
+            raise CheckpointError(
+                f"{path}: format {found!r} with keys {sorted(content)}; expected format {FORMAT} "
+                f"with {sorted(expected)}. It was written by another version of the suite."
+            )
+        return cls(**content)  # type: ignore[arg-type]
+
+    @property
+    def inference_weights(self) -> dict[str, Tensor]:
+        """The averaged weights where there are some, else the trained ones; buffers included."""
+        return {**self.model, **self.average}
+
+
+def load_weights(model: nn.Module, weights: dict[str, Tensor], source: Path) -> None:
+    """Put weights into a model of the same architecture.
+
+    Raises:
+        CheckpointError: Naming each missing, superfluous or differently shaped parameter.
+    """
+    own = model.state_dict()
+    faults = [f"missing {name}" for name in sorted(own.keys() - weights.keys())]
+    faults += [f"unknown {name}" for name in sorted(weights.keys() - own.keys())]
+    faults += [
+        f"{name}: model {tuple(own[name].shape)}, checkpoint {tuple(weights[name].shape)}"
+        for name in sorted(own.keys() & weights.keys())
+        if own[name].shape != weights[name].shape
+    ]
+    if faults:
+        shown = "\n  ".join(faults[:12] + ([f"... and {len(faults) - 12} more"] if len(faults) > 12 else []))
+        raise CheckpointError(
+            f"{source}: belongs to another architecture, {len(faults)} parameters differ:\n  {shown}\n"
+            "Make the model section of the configuration match the checkpoint's, or take over the "
+            "weights that fit with --init_from."
+        )
+    model.load_state_dict(weights)
+
+
+def initialize_from(model: nn.Module, weights: dict[str, Tensor], source: Path, *, part: str) -> None:
+    """Take over the weights of one part of a model, and of whatever else fits by name and shape.
+
+    Args:
+        model: The model to initialize.
+        weights: Weights of another model.
+        source: Where they come from, for messages.
+        part: Prefix of the part that must fit completely, such as ``encoder.``.
+
+    Raises:
+        CheckpointError: If any weight of the part is missing or has another shape.
+    """
+    own = model.state_dict()
+    fitting = {name: w for name, w in weights.items() if name in own and own[name].shape == w.shape}
+    unfit = [
+        f"{name}: model {tuple(own[name].shape)}, checkpoint "
+        + (str(tuple(weights[name].shape)) if name in weights else "has none")
+        for name in sorted(own)
+        if name.startswith(part) and name not in fitting
+    ]
+    if unfit:
+        shown = "\n  ".join(unfit[:12])
+        raise CheckpointError(
+            f"{source}: its {part.rstrip('.')} is of another architecture, {len(unfit)} parameters differ:\n  {shown}\n"
+            "Make the model section of the configuration match the checkpoint's."
+        )
+    model.load_state_dict(fitting, strict=False)
+    fresh = sorted({name.split(".")[0] for name in own.keys() - fitting.keys()})
+    logger.info(
+        "initialized %d of %d parameters from %s; new: %s", len(fitting), len(own), source, ", ".join(fresh) or "none"
+    )

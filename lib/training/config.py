@@ -1,0 +1,110 @@
+"""Settings of the training loop, of checkpoints and of tracking."""
+
+import re
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field, field_validator, model_validator
+
+from lib.config import Section
+
+Precision = Literal["none", "bf16"]
+CompileMode = Literal["none", "default", "reduce-overhead", "max-autotune"]
+
+_RUN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+=-]{0,127}")
+
+
+class TrainingConfig(Section):
+    """How a model is trained, whatever it learns."""
+
+    seed: int = Field(0, ge=0, lt=2**31)
+    """Seed of initialization, order of events, masks and dropout."""
+    epochs: int = Field(20, ge=1)
+    """Passes over the training events."""
+    lr: float = Field(3e-4, gt=0)
+    """Peak learning rate."""
+    lr_scheduler: Literal["cosine", "none"] = "cosine"
+    """Course of the learning rate after warm-up: a half cosine down to lr_min, or constant."""
+    lr_min: float = Field(1e-6, ge=0)
+    """Learning rate at the end of the cosine."""
+    warmup_epochs: float = Field(1.0, ge=0)
+    """Epochs of linear rise from 0; fractions count."""
+    weight_decay: float = Field(0.05, ge=0)
+    """Decoupled decay of weight matrices; norms, biases and embeddings are exempt."""
+    amp: Precision | bool = "bf16"
+    """Autocast of matrix products: bf16 (or true), none (or false)."""
+    compile: CompileMode | bool = "none"
+    """Mode of torch.compile; false is none, true is default."""
+    compile_fullgraph: bool = False
+    """Refuse graph breaks when compiling."""
+    ema_decay: float = Field(0.999, ge=0, lt=1)
+    """Decay per step of the averaged weights that are validated and exported; 0 switches averaging off."""
+    grad_clip: float | None = Field(1.0, gt=0)
+    """Ceiling of the gradient norm; null for none."""
+    grad_accum_steps: int = Field(1, ge=1)
+    """Batches whose gradients make one step."""
+
+    @model_validator(mode="after")
+    def _fits(self) -> "TrainingConfig":
+        if self.lr_min > self.lr:
+            raise ValueError(f"lr_min must not exceed lr ({self.lr})")
+        if self.warmup_epochs > self.epochs:
+            raise ValueError(f"warmup_epochs must not exceed epochs ({self.epochs})")
+        return self
+
+    @property
+    def precision(self) -> Precision:
+        """The autocast type, with booleans translated."""
+        if isinstance(self.amp, bool):
+            return "bf16" if self.amp else "none"
+        return self.amp
+
+    @property
+    def compile_mode(self) -> CompileMode:
+        """The compile mode, with booleans translated."""
+        if isinstance(self.compile, bool):
+            return "default" if self.compile else "none"
+        return self.compile
+
+
+class CheckpointConfig(Section):
+    """Where a run keeps its files, and from what it starts."""
+
+    save_dir: Path = Path("artifacts")
+    """Folder in which each run has its own."""
+    save_interval: int = Field(1, ge=1)
+    """Epochs between writings of checkpoint_last.pth; the best one is written whenever it improves."""
+    resume_from: str | None = None
+    """Checkpoint to go on from, with optimizer and epoch; auto takes this run's last one if there is one."""
+    init_from: Path | None = None
+    """Checkpoint whose weights are taken where they fit, such as a pretrained encoder."""
+    refresh_lr: bool = False
+    """On resume, start the learning-rate schedule anew over the epochs that are left."""
+    reset_epoch: bool = False
+    """On resume, keep weights and optimizer but count epochs from 0."""
+    new_mlflow_run: bool = False
+    """On resume, open a new MLflow run instead of going on with the old one."""
+    save_artifacts: bool = True
+    """Write predictions and figures of the best epoch when the training ends."""
+
+    @model_validator(mode="after")
+    def _fits(self) -> "CheckpointConfig":
+        if self.resume_from and self.init_from:
+            raise ValueError("resume_from continues a run and init_from starts one; give one of them")
+        return self
+
+
+class MlflowConfig(Section):
+    """Under which names a run is found; the store is MLFLOW_TRACKING_URI, by default sqlite:///mlruns.db."""
+
+    experiment: str = Field("xec", min_length=1)
+    """Experiment that collects runs."""
+    run_name: str | None = None
+    """Name of the run and of its folder; by default the kind of training, date and time."""
+
+    @field_validator("run_name")
+    @classmethod
+    def _plain(cls, name: str | None) -> str | None:
+        if name is not None and not _RUN_NAME.fullmatch(name):
+            raise ValueError("a run name becomes a folder: letters, digits and . _ + = - only, at most 128")
+        return name

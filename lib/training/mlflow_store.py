@@ -1,0 +1,101 @@
+"""The few calls to MLflow that tracking needs.
+
+MLflow takes seconds to import and to create its tables, so it is imported at the first call, by whoever makes it.
+"""
+
+import fcntl
+import hashlib
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from mlflow.tracking import MlflowClient
+
+MAX_PARAMETER_LENGTH = 500
+
+
+class MlflowStore:
+    """One tracking store and one experiment in it.
+
+    Args:
+        uri: Tracking URI, such as ``sqlite:///mlruns.db``.
+        experiment: Experiment that runs are created in.
+    """
+
+    def __init__(self, uri: str, experiment: str) -> None:
+        self._uri = uri
+        self._experiment = experiment
+        self._cached_client: MlflowClient | None = None
+
+    @staticmethod
+    def failures() -> tuple[type[Exception], ...]:
+        """Return what a store that is down, locked, read-only or gone raises."""
+        # The store's own library may be what is missing, so its exceptions cannot be named before it is there.
+        try:
+            from mlflow.exceptions import MlflowException  # noqa: PLC0415
+        except ImportError:
+            return (ImportError, OSError)
+        from sqlalchemy.exc import SQLAlchemyError  # noqa: PLC0415
+
+        return (MlflowException, SQLAlchemyError, ImportError, OSError)
+
+    @property
+    def _client(self) -> "MlflowClient":
+        if self._cached_client is None:
+            from mlflow.tracking import MlflowClient  # noqa: PLC0415
+
+            # Runs that start together would all create the tables of a new database; the first one alone may.
+            with _exclusive(self._uri):
+                self._cached_client = MlflowClient(self._uri)
+                self._cached_client.search_experiments(max_results=1)
+        return self._cached_client
+
+    def _experiment_id(self) -> str:
+        with _exclusive(self._uri):
+            experiment = self._client.get_experiment_by_name(self._experiment)
+            return experiment.experiment_id if experiment else self._client.create_experiment(self._experiment)
+
+    def open_run(self, name: str, resumed: str, parameters: dict[str, str], tags: dict[str, str]) -> str:
+        """Create a run, or go on with one, and return its id."""
+        from mlflow.entities import Param, RunTag  # noqa: PLC0415
+
+        client = self._client
+        if resumed:
+            client.update_run(resumed, status="RUNNING")
+            client.log_batch(resumed, tags=[RunTag(key, value) for key, value in tags.items()])
+            return resumed
+        run_id: str = client.create_run(self._experiment_id(), run_name=name, tags=tags).info.run_id
+        # MLflow takes at most 100 parameters at a time.
+        entries = [Param(key, value[:MAX_PARAMETER_LENGTH]) for key, value in parameters.items()]
+        for first in range(0, len(entries), 100):
+            client.log_batch(run_id, params=entries[first : first + 100])
+        return run_id
+
+    def log_metrics(self, run_id: str, metrics: dict[str, float], step: int, time_ms: int) -> None:
+        """Log finite metrics at one step."""
+        from mlflow.entities import Metric  # noqa: PLC0415
+
+        self._client.log_batch(run_id, metrics=[Metric(name, value, time_ms, step) for name, value in metrics.items()])
+
+    def log_artifact(self, run_id: str, path: Path) -> None:
+        """Copy a file, or the content of a folder under its name, to the run."""
+        if path.is_dir():
+            self._client.log_artifacts(run_id, str(path), path.name)
+        else:
+            self._client.log_artifact(run_id, str(path))
+
+    def end_run(self, run_id: str, status: str) -> None:
+        """Close the run as FINISHED, FAILED or KILLED."""
+        self._client.set_terminated(run_id, status)
+
+
+@contextmanager
+def _exclusive(uri: str) -> Iterator[None]:
+    """Hold a lock that all runs of this machine with the same store share."""
+    name = hashlib.sha256(f"{Path.cwd()} {uri}".encode()).hexdigest()[:16]
+    with Path(tempfile.gettempdir(), f"xec_mlflow_{name}.lock").open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield

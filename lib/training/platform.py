@@ -1,0 +1,47 @@
+"""The machine that the training runs on."""
+
+import logging
+import platform
+import subprocess
+
+import torch
+
+logger = logging.getLogger(__name__)
+
+
+def choose_device() -> torch.device:
+    """Return the GPU if there is one, else the CPU, and say so."""
+    if torch.cuda.is_available():
+        torch.backends.cuda.matmul.allow_tf32 = True
+        torch.backends.cudnn.allow_tf32 = True
+        logger.info("device: %s", torch.cuda.get_device_name(0))
+        return torch.device("cuda")
+    logger.info("device: CPU with %d threads; no GPU is visible", torch.get_num_threads())
+    return torch.device("cpu")
+
+
+def environment() -> dict[str, str]:
+    """Return what the result of a run may depend on: versions, machine, device."""
+    return {
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+        "machine": platform.machine(),
+        "host": platform.node(),
+        "device": torch.cuda.get_device_name(0) if torch.cuda.is_available() else "cpu",
+    }
+
+
+def code_revision() -> str:
+    """Return the git revision of the code, with ``+`` if files were changed; ``unknown`` outside a repository."""
+    try:
+        described = subprocess.run(
+            ["git", "describe", "--always", "--abbrev=12", "--dirty=+", "--exclude=*"],
+            cwd=__file__.rpartition("/")[0],
+            capture_output=True,
+            text=True,
+            timeout=10,
+            check=True,
+        )
+    except (OSError, subprocess.SubprocessError):
+        return "unknown"
+    return described.stdout.strip()
