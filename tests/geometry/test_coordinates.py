@@ -66,9 +66,11 @@ def test_opening_angle_keeps_its_digits_at_both_ends(angle: float) -> None:
     assert opening_angle(first, second) == pytest.approx(angle, rel=1e-6, abs=1e-13)
 
 
-def test_opening_angle_of_single_precision_vectors_does_not_round_small_angles() -> None:
-    first = emission_vector(np.array([[60.0, 20.0]])).astype(np.float32)
-    assert opening_angle(first, first)[0] == 0.0
+def test_opening_angle_does_not_round_small_angles_of_single_precision_vectors() -> None:
+    first = emission_vector(np.array([60.0, 20.0])).astype(np.float32)
+    second = emission_vector(np.array([60.001, 20.0])).astype(np.float32)
+    exact = opening_angle(first.astype(np.float64), second.astype(np.float64))
+    assert opening_angle(first, second) == pytest.approx(exact, rel=1e-12)
 
 
 def test_opening_angle_is_symmetric_and_broadcasts() -> None:
