@@ -6,6 +6,7 @@ of the zip archive, so one file holds both, ``torch.load`` still reads it, and a
 
 import hashlib
 import os
+import pickle
 import struct
 from pathlib import Path
 
@@ -52,6 +53,11 @@ def read_sealed(path: Path, device: torch.device | str = "cpu") -> Content:
     _verify(path)
     try:
         content = torch.load(path, map_location=device, weights_only=True)
+    except pickle.UnpicklingError as error:
+        # Torch's own text recommends to load the file unsafely.
+        raise CheckpointError(
+            f"{path}: cannot be read as a checkpoint, it holds objects other than tensors."
+        ) from error
     except (RuntimeError, OSError, ValueError, EOFError) as error:
         raise CheckpointError(f"{path}: cannot be read as a checkpoint ({error}).") from error
     if not isinstance(content, dict):
