@@ -1,10 +1,17 @@
 """Settings of the encoder and of the three models."""
 
-from typing import Literal
+from typing import Literal, TypeAlias
 
 from pydantic import Field, model_validator
 
 from lib.config import Section
+
+PredictChannels: TypeAlias = Literal["npho", "npho+time"]
+
+
+def num_channels(predict_channels: PredictChannels) -> int:
+    """Return how many numbers per sensor a model predicts: npho alone, or npho and time."""
+    return len(predict_channels.split("+"))
 
 
 class EncoderConfig(Section):
@@ -60,7 +67,7 @@ class MaeModelConfig(EncoderConfig):
 
     mask_ratio: float = Field(0.6, gt=0, lt=1)
     """Share of each event's valid sensors that is hidden."""
-    predict_channels: Literal["npho", "npho+time"] = "npho+time"
+    predict_channels: PredictChannels = "npho+time"
     """What is restored."""
     decoder_dim: int = Field(128, ge=1)
     """Width of the decoders."""
@@ -71,11 +78,13 @@ class InpainterModelConfig(EncoderConfig):
 
     mask_ratio: float = Field(0.05, gt=0, lt=1)
     """Share of each event's valid sensors that is treated as dead in training."""
-    predict_channels: Literal["npho", "npho+time"] = "npho+time"
+    predict_channels: PredictChannels = "npho+time"
     """What is restored."""
     head_type: Literal["per_face"] = "per_face"
     """per_face: local context on each face and the encoder's tokens."""
     hidden_dim: int = Field(64, ge=1)
     """Width of the head."""
+    head_depth: int = Field(2, ge=1)
+    """Blocks of each face's head."""
     freeze_encoder: bool = False
     """Train the head alone."""

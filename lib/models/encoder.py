@@ -11,7 +11,7 @@ from lib.geometry.sensors import IndexArray
 from lib.models.config import EncoderConfig
 from lib.models.face_networks import RectangularNetwork, StaggeredNetwork
 from lib.models.position import GeometricPosition, LearnedPosition
-from lib.models.sensor_inputs import OuterImage, RectangularImage, SensorFeatures
+from lib.models.sensor_inputs import OuterImage, RectangularImage, SensorFeatures, StaggeredSensors
 from lib.nn.drop_path import drop_path_rates
 from lib.nn.transformer import TransformerLayer
 
@@ -42,24 +42,6 @@ class FaceEncoder(nn.Module):
     def forward(self, features: Tensor) -> Tensor:
         """Return the token, shape (B, D), from features of shape (B, 4760, 4)."""
         return self.network(self.gather(features))
-
-
-class StaggeredSensors(nn.Module):
-    """Picks the sensors of a staggered face.
-
-    Args:
-        name: ``top`` or ``bottom``.
-    """
-
-    sensor_ids: Tensor
-
-    def __init__(self, name: str) -> None:
-        super().__init__()
-        self.register_buffer("sensor_ids", torch.as_tensor(staggered_face(name).sensor_ids), persistent=False)
-
-    def forward(self, features: Tensor) -> Tensor:
-        """Return (B, 73, C) from sensors of shape (B, 4760, C)."""
-        return features.index_select(1, self.sensor_ids)
 
 
 class Encoder(nn.Module):

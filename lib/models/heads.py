@@ -3,8 +3,6 @@
 from torch import Tensor, nn
 from torch.nn import functional
 
-OUTPUT_STANDARD_DEVIATION = 1e-3
-
 
 class RegressionHead(nn.Module):
     """One hidden layer over the tokens of all faces side by side.
@@ -27,7 +25,3 @@ class RegressionHead(nn.Module):
     def forward(self, tokens: Tensor) -> Tensor:
         """Return predictions of shape (B, out_dim) for tokens of shape (B, T, D)."""
         return self.out(functional.gelu(self.hidden(self.norm(tokens.flatten(1)))))
-
-    def shrink_output(self) -> None:
-        """Start with predictions near zero, so that the first steps do not shake the encoder."""
-        nn.init.normal_(self.out.weight, std=OUTPUT_STANDARD_DEVIATION)

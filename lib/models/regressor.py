@@ -6,12 +6,12 @@ from torch import Tensor, nn
 
 from lib.data.normalization import Normalization
 from lib.models.config import RegressorModelConfig
-from lib.models.encoder import Encoder
+from lib.models.encoder_model import EncoderModel
 from lib.models.heads import RegressionHead
-from lib.nn.initialization import initialize
+from lib.nn.initialization import initialize, shrink_outputs
 
 
-class Regressor(nn.Module):
+class Regressor(EncoderModel):
     """Predicts the quantities of several tasks from one event.
 
     Args:
@@ -23,25 +23,17 @@ class Regressor(nn.Module):
     def __init__(
         self, config: RegressorModelConfig, head_dims: Mapping[str, int], normalization: Normalization
     ) -> None:
-        super().__init__()
-        self.encoder = Encoder(config, normalization)
+        super().__init__(config, normalization, freeze=config.freeze_encoder)
         num_tokens = len(self.encoder.token_faces)
-        self.heads = nn.ModuleDict()
-        initialize(self.encoder)
-        for name, out_dim in head_dims.items():
-            head = RegressionHead(num_tokens, config.encoder_dim, config.hidden_dim, out_dim)
-            initialize(head)
-            head.shrink_output()
-            self.heads[name] = head
-        self.encoder_is_frozen = config.freeze_encoder
-        self.encoder.requires_grad_(not config.freeze_encoder)
-
-    def train(self, mode: bool = True) -> "Regressor":
-        """Set training or evaluation; a frozen encoder always evaluates, so that its tokens do not fluctuate."""
-        super().train(mode)
-        if self.encoder_is_frozen:
-            self.encoder.eval()
-        return self
+        self.heads = nn.ModuleDict(
+            {
+                name: RegressionHead(num_tokens, config.encoder_dim, config.hidden_dim, out_dim)
+                for name, out_dim in head_dims.items()
+            }
+        )
+        initialize(self)
+        # Predictions start near zero, so that the first steps do not shake the encoder.
+        shrink_outputs(self.heads.values())
 
     def forward(self, x: Tensor, valid: Tensor) -> dict[str, Tensor]:
         """Return the predictions of each task.

@@ -4,7 +4,7 @@ import torch
 from torch import Tensor, nn
 
 from lib.data.normalization import Normalization
-from lib.geometry.faces import rectangular_face
+from lib.geometry.faces import rectangular_face, staggered_face
 from lib.geometry.outer_grid import FINE_SHAPE, outer_grid
 
 NUM_FEATURES = 4
@@ -54,6 +54,24 @@ class RectangularImage(nn.Module):
     def forward(self, features: Tensor) -> Tensor:
         """Return (B, H, W, C) from sensors of shape (B, 4760, C)."""
         return features.index_select(1, self.sensor_ids).unflatten(1, self.shape)
+
+
+class StaggeredSensors(nn.Module):
+    """Picks the sensors of a staggered face.
+
+    Args:
+        name: ``top`` or ``bottom``.
+    """
+
+    sensor_ids: Tensor
+
+    def __init__(self, name: str) -> None:
+        super().__init__()
+        self.register_buffer("sensor_ids", torch.as_tensor(staggered_face(name).sensor_ids), persistent=False)
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Return (B, 73, C) from sensors of shape (B, 4760, C)."""
+        return features.index_select(1, self.sensor_ids)
 
 
 class OuterImage(nn.Module):
