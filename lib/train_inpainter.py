@@ -14,10 +14,9 @@ def main(arguments: Sequence[str]) -> int:
     options = parse_training_options("lib.train_inpainter", __doc__ or "", arguments)
     config = load_config(InpainterConfig, options.config, options.assignments)
     # Torch takes seconds to import; help and mistakes in the configuration need not wait for it.
-    from lib.cli.assembly import assemble_inpainter  # noqa: PLC0415
     from lib.cli.training_run import run_training  # noqa: PLC0415
 
-    return run_training(config, assemble_inpainter)
+    return run_training(config)
 
 
 if __name__ == "__main__":

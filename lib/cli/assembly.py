@@ -7,10 +7,11 @@ from typing import Any, Protocol
 
 from torch import nn
 
-from lib.cli.schemas import InpainterConfig, MaeConfig, RegressorConfig
+from lib.cli.schemas import MaeConfig, RegressorConfig, TrainingConfiguration
 from lib.data.batch import EventBatch
 from lib.data.normalization import Normalization
 from lib.evaluation.resolution_observer import ResolutionObserver
+from lib.models.config import num_channels
 from lib.models.inpainter import Inpainter
 from lib.models.mae import MaskedAutoencoder
 from lib.models.regressor import Regressor
@@ -64,29 +65,20 @@ class Assembly:
     writers: Sequence[ArtifactWriter] = ()
 
 
-def assemble_mae(config: MaeConfig, normalization: Normalization) -> Assembly:
-    """Return the parts of a masked autoencoder's training."""
-    model = MaskedAutoencoder(config.model, normalization)
+def assemble(config: TrainingConfiguration, normalization: Normalization) -> Assembly:
+    """Return the parts that a configuration describes, with fresh weights."""
+    if isinstance(config, RegressorConfig):
+        return _assemble_regressor(config, normalization)
     channels = num_channels(config.model.predict_channels)
-    return Assembly(model, RestorationTask(config.model.mask_ratio, channels, normalization, config.training))
+    task = RestorationTask(config.model.mask_ratio, channels, normalization, config.training)
+    if isinstance(config, MaeConfig):
+        return Assembly(MaskedAutoencoder(config.model, normalization), task)
+    return Assembly(Inpainter(config.model, normalization), task)
 
 
-def assemble_inpainter(config: InpainterConfig, normalization: Normalization) -> Assembly:
-    """Return the parts of an inpainter's training."""
-    model = Inpainter(config.model, normalization)
-    channels = num_channels(config.model.predict_channels)
-    return Assembly(model, RestorationTask(config.model.mask_ratio, channels, normalization, config.training))
-
-
-def assemble_regressor(config: RegressorConfig, normalization: Normalization) -> Assembly:
-    """Return the parts of a regressor's training."""
+def _assemble_regressor(config: RegressorConfig, normalization: Normalization) -> Assembly:
     task = RegressionTask(config.tasks, normalization, config.training.channel_dropout_rate)
     model = Regressor(config.model, {target.name: target.width for target in task.targets}, normalization)
     observer = ResolutionObserver(task.targets)
     about = {"targets": {target.name: target.as_dict() for target in task.targets}}
     return Assembly(model, task, about, [observer], [observer])
-
-
-def num_channels(predict_channels: str) -> int:
-    """Return how many channels ``npho`` or ``npho+time`` are."""
-    return len(predict_channels.split("+"))

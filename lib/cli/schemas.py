@@ -1,6 +1,6 @@
 """The configuration of each training command, composed of the sections of their owners."""
 
-from typing import Literal
+from typing import Literal, TypeAlias
 
 from lib.config import Section
 from lib.data.config import DataConfig, NormalizationConfig
@@ -59,6 +59,8 @@ class InpainterConfig(RunConfig):
     training: RestorationTrainingConfig = RestorationTrainingConfig()
     """Training loop and loss."""
 
+
+TrainingConfiguration: TypeAlias = MaeConfig | RegressorConfig | InpainterConfig
 
 SCHEMAS: dict[str, type[MaeConfig] | type[RegressorConfig] | type[InpainterConfig]] = {
     "mae": MaeConfig,

@@ -66,6 +66,23 @@ def initialize(model: nn.Module, config: RunConfig, normalization: Normalization
     initialize_from(model, checkpoint.inference_weights, source, part=ENCODER_PREFIX)
 
 
+def load_resumed(
+    model: nn.Module, checkpoint: Checkpoint, kind: str, normalization: Normalization, source: Path
+) -> None:
+    """Put the trained weights of a checkpoint into the model that goes on with them.
+
+    Raises:
+        CheckpointError: If the checkpoint is of another kind, architecture or normalization.
+    """
+    if checkpoint.kind != kind:
+        raise CheckpointError(
+            f"{source}: holds a {checkpoint.kind}, this configuration trains a {kind}. "
+            "To start from its encoder, use --init_from."
+        )
+    require_same_normalization(checkpoint, normalization, str(source))
+    load_weights(model, checkpoint.model, source)
+
+
 def resume(
     trainer: Trainer[B],
     checkpoint: Checkpoint,
@@ -73,21 +90,11 @@ def resume(
     identity: ModelIdentity,
     normalization: Normalization,
 ) -> None:
-    """Put a trainer where an earlier run stopped.
-
-    Raises:
-        CheckpointError: If the checkpoint is of another kind, architecture or normalization.
-    """
+    """Put a trainer where an earlier run stopped; raises ``CheckpointError`` like ``load_resumed``."""
     source = Path(config.checkpoint.resume_from or LAST_NAME)
-    if checkpoint.kind != identity.kind:
-        raise CheckpointError(
-            f"{source}: holds a {checkpoint.kind}, this command trains a {identity.kind}. "
-            "To start from its encoder, use --init_from."
-        )
-    require_same_normalization(checkpoint, normalization, str(source))
+    load_resumed(trainer.model, checkpoint, identity.kind, normalization, source)
     for difference in differences(checkpoint.config, identity.config):
         logger.info("configuration changed since the checkpoint: %s", difference)
-    load_weights(trainer.model, checkpoint.model, source)
     try:
         trainer.optimizer.load_state_dict(checkpoint.optimizer)
         if trainer.average is not None:

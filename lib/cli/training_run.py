@@ -2,13 +2,12 @@
 
 import logging
 import time
-from collections.abc import Callable
 from pathlib import Path
-from typing import Literal, TypeVar
+from typing import Literal
 
-from lib.cli.assembly import Assembly
+from lib.cli.assembly import Assembly, assemble
 from lib.cli.entry import EXIT_DONE, EXIT_SKIP_CAP
-from lib.cli.schemas import InpainterConfig, MaeConfig, RegressorConfig
+from lib.cli.schemas import TrainingConfiguration
 from lib.cli.start_point import find_resumed, initialize, resume
 from lib.config.flat import flatten
 from lib.data.batch import EventBatch
@@ -23,15 +22,12 @@ from lib.training.trainer import SkipCapError, Trainer
 
 logger = logging.getLogger(__name__)
 
-C = TypeVar("C", MaeConfig, RegressorConfig, InpainterConfig)
 
-
-def run_training(config: C, assemble: Callable[[C, Normalization], Assembly]) -> int:
+def run_training(config: TrainingConfiguration) -> int:
     """Train, validate and record as configured.
 
     Args:
         config: The checked configuration.
-        assemble: Builds model and task.
 
     Returns:
         Exit code of the command.
@@ -69,7 +65,7 @@ def run_training(config: C, assemble: Callable[[C, Normalization], Assembly]) ->
 
 
 def _train_and_close(
-    config: C, trainer: Trainer[EventBatch], parts: Assembly, recorder: RunRecorder, run_name: str
+    config: TrainingConfiguration, trainer: Trainer[EventBatch], parts: Assembly, recorder: RunRecorder, run_name: str
 ) -> int:
     """Run the epochs and end the run in MLflow whatever happens."""
     status = "FAILED"
@@ -107,12 +103,12 @@ def _write_artifacts(trainer: Trainer[EventBatch], parts: Assembly, recorder: Ru
 
 
 def _stream(
-    config: C, normalization: Normalization, parts: Assembly, split: Literal["train", "validation"]
+    config: TrainingConfiguration, normalization: Normalization, parts: Assembly, split: Literal["train", "validation"]
 ) -> EventStream:
     return open_stream(config.data, normalization, parts.task.truth_branches, split=split, seed=config.training.seed)
 
 
-def _identity(config: C, normalization: Normalization, parts: Assembly) -> ModelIdentity:
+def _identity(config: TrainingConfiguration, normalization: Normalization, parts: Assembly) -> ModelIdentity:
     about = {
         "normalization": normalization.as_dict(),
         "branches": {"npho": config.data.npho_branch, "time": config.data.time_branch},

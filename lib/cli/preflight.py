@@ -1,0 +1,81 @@
+"""Everything about a run that can be found wrong before a GPU is taken."""
+
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+from lib.cli.assembly import assemble
+from lib.cli.schemas import RegressorConfig, TrainingConfiguration
+from lib.cli.start_point import find_resumed, initialize, load_resumed
+from lib.data.inspection import Finding, inspect_dataset
+from lib.data.normalization import Normalization
+from lib.errors import CheckpointError
+from lib.tasks.targets import enabled_targets
+from lib.training.checkpoint import LAST_NAME
+
+LEAST_FREE_BYTES = 2 * 10**9
+
+
+def preflight(config: TrainingConfiguration) -> list[Finding]:
+    """Return everything worth knowing about a run that is about to start, errors first.
+
+    Args:
+        config: The checked configuration.
+    """
+    findings = inspect_dataset(config.data, config.normalization, truth_branches(config))
+    findings += [*_branch_findings(config), *_model_findings(config), *_folder_findings(config)]
+    return sorted(findings, key=lambda finding: ("error", "warning", "note").index(finding.severity))
+
+
+def truth_branches(config: TrainingConfiguration) -> list[str]:
+    """Return the truth that the task of a configuration needs."""
+    if isinstance(config, RegressorConfig):
+        return [target.branch for target in enabled_targets(config.tasks)]
+    return []
+
+
+def _branch_findings(config: TrainingConfiguration) -> Iterator[Finding]:
+    learns_time = isinstance(config, RegressorConfig) and "timing" in config.tasks.enabled()
+    if learns_time and config.data.time_branch.startswith("relative"):
+        yield Finding(
+            "error",
+            "data.time_branch",
+            f"{config.data.time_branch} has lost the absolute time that tasks.timing learns; set it to time, "
+            "or disable the task.",
+        )
+
+
+def _model_findings(config: TrainingConfiguration) -> Iterator[Finding]:
+    """Build the model and give it its first weights, exactly as the training would."""
+    normalization = Normalization.from_config(config.normalization)
+    parts = assemble(config, normalization)
+    trainable = sum(parameter.numel() for parameter in parts.model.parameters() if parameter.requires_grad)
+    yield Finding("note", "model", f"{trainable / 1e6:.2f} million trainable parameters.")
+    try:
+        initialize(parts.model, config, normalization)
+    except CheckpointError as error:
+        yield Finding("error", "checkpoint.init_from", str(error))
+    try:
+        resumed = find_resumed(config, config.mlflow.run_name or "")
+        if resumed is not None:
+            load_resumed(parts.model, resumed, config.kind, normalization, Path(str(config.checkpoint.resume_from)))
+    except CheckpointError as error:
+        yield Finding("error", "checkpoint.resume_from", str(error))
+
+
+def _folder_findings(config: TrainingConfiguration) -> Iterator[Finding]:
+    folder = config.checkpoint.save_dir
+    existing = next(parent for parent in (folder, *folder.absolute().parents) if parent.exists())
+    if not os.access(existing, os.W_OK):
+        yield Finding("error", "checkpoint.save_dir", f"{existing} is not writable; choose another folder.")
+    free = shutil.disk_usage(existing).free
+    if free < LEAST_FREE_BYTES:
+        yield Finding("warning", "checkpoint.save_dir", f"only {free / 1e9:.1f} GB are free at {existing}.")
+    name = config.mlflow.run_name
+    if name and config.checkpoint.resume_from is None and (folder / name / LAST_NAME).exists():
+        yield Finding(
+            "error",
+            "mlflow.run_name",
+            f"{folder / name} already holds a run; choose another name or resume it with --resume_from auto.",
+        )
