@@ -115,22 +115,21 @@ def _philox(seed: int, epoch: int, purpose: int, stream: int) -> np.random.Philo
     return np.random.Philox(key=key, counter=np.array([0, 0, purpose, stream], dtype=np.uint64))
 
 
-def cut_blocks(files: Sequence[FileSchema], selections: Sequence[FileSelection], pool_events: int) -> list[Block]:
+def cut_blocks(selections: Sequence[FileSelection], pool_events: int) -> list[Block]:
     """Cut the entries of all files into blocks.
 
     Blocks end where compressed baskets end, so that no basket is decompressed twice, except that a basket of more
     than a quarter of a pool is divided. Blocks without a selected event are left out.
 
     Args:
-        files: The files, in sorted order.
-        selections: Their used events.
+        selections: The files in sorted order, with their used events.
         pool_events: Events per pool.
     """
     smallest = max(MIN_BLOCK, pool_events // BLOCKS_PER_POOL)
     largest = max(MIN_BLOCK, pool_events // 4)
     blocks = []
-    for index, (file, selection) in enumerate(zip(files, selections, strict=True)):
-        for start, stop in _cut_file(file, smallest, largest):
+    for index, selection in enumerate(selections):
+        for start, stop in _cut_file(selection.file, smallest, largest):
             num_events = len(selection.selected_between(start, stop))
             if num_events:
                 blocks.append(Block(index, start, stop, num_events))

@@ -13,7 +13,7 @@ from torch.utils.data import Dataset
 
 from lib.data.normalization import Normalization
 from lib.data.order import Block, EventOrder, Pool
-from lib.data.schema import BRANCH_WIDTHS, BranchPlan, FileSchema
+from lib.data.schema import BRANCH_WIDTHS, BranchPlan
 from lib.data.selection import FileSelection
 from lib.data.source import EventReader
 from lib.errors import DataError
@@ -57,7 +57,6 @@ class PoolDataset(Dataset[PoolEvents | PoolFailure]):
 
     def __init__(
         self,
-        files: Sequence[FileSchema],
         selections: Sequence[FileSelection],
         plan: BranchPlan,
         *,
@@ -65,7 +64,6 @@ class PoolDataset(Dataset[PoolEvents | PoolFailure]):
         order: EventOrder,
         num_threads: int,
     ) -> None:
-        self._files = files
         self._selections = selections
         self._plan = plan
         self._normalization = normalization
@@ -83,7 +81,9 @@ class PoolDataset(Dataset[PoolEvents | PoolFailure]):
     def fill(self, pool: Pool) -> PoolEvents:
         """Read and normalize a pool in threads, one block each at a time; raises ``DataError``."""
         # Opened where it is used: open files do not travel to other processes.
-        reader = self._reader = self._reader or EventReader(self._files, self._plan)
+        reader = self._reader = self._reader or EventReader(
+            [selection.file for selection in self._selections], self._plan
+        )
         rows = self._order.rows(pool)
         borders = np.cumsum([0, *(block.num_events for block in pool.blocks)])
         destinations = [rows[a:b] for a, b in pairwise(borders)]

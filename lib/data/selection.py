@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,24 +18,22 @@ class FileSelection:
     """The used events of one file.
 
     Attributes:
-        path: The file.
-        num_read: Entries in the file.
+        file: The file; all its entries were looked at.
         entries: Selected entries, ascending, shape (selected,); None selects all.
     """
 
-    path: Path
-    num_read: int
+    file: FileSchema
     entries: NDArray[np.int64] | None
 
     @property
     def num_selected(self) -> int:
         """Events that are used."""
-        return self.num_read if self.entries is None else len(self.entries)
+        return self.file.num_entries if self.entries is None else len(self.entries)
 
     @property
     def num_cut(self) -> int:
         """Events that are not used."""
-        return self.num_read - self.num_selected
+        return self.file.num_entries - self.num_selected
 
     def selected_between(self, start: int, stop: int) -> NDArray[np.int64]:
         """Return the selected entries in [start, stop), ascending."""
@@ -58,13 +55,13 @@ def select_events(files: Sequence[FileSchema], plan: BranchPlan, fiducial: Fiduc
         DataError: If no event remains, with the counts.
     """
     if fiducial is None:
-        return [FileSelection(file.path, file.num_entries, None) for file in files]
+        return [FileSelection(file, None) for file in files]
     reader = EventReader(files, plan)
     try:
         inside = [np.flatnonzero(fiducial.contains(reader.read_truth(index, UVW))) for index in range(len(files))]
     finally:
         reader.close()
-    selections = [FileSelection(file.path, file.num_entries, rows) for file, rows in zip(files, inside, strict=True)]
+    selections = [FileSelection(file, entries) for file, entries in zip(files, inside, strict=True)]
     if not any(selection.num_selected for selection in selections):
         raise DataError(
             f"No event is left after the fiducial cut: {sum(file.num_entries for file in files)} read from "

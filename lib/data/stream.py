@@ -16,7 +16,7 @@ from lib.data.order import EventOrder, Pool, batch_seed, cut_blocks
 from lib.data.paths import resolve_paths
 from lib.data.pool import PoolDataset, PoolEvents, PoolFailure
 from lib.data.read_ahead import map_ahead
-from lib.data.schema import BranchPlan, FileSchema, check_files
+from lib.data.schema import BranchPlan, check_files
 from lib.data.selection import FileSelection, select_events
 from lib.errors import DataError
 
@@ -48,22 +48,23 @@ def open_stream(
     Raises:
         DataError: With every problem of every file, or if too few events are left.
     """
-    paths = resolve_paths(config.train_path if split == "train" else config.val_path)
-    files = check_files(paths, selection_plan(config, truth_branches))
-    selections = select_events(files, selection_plan(config, truth_branches), config.fiducial_volume())
+    plan = required_branches(config, truth_branches)
+    files = check_files(resolve_paths(config.train_path if split == "train" else config.val_path), plan)
+    selections = select_events(files, plan, config.fiducial_volume())
     stream = EventStream(
-        files, selections, config, normalization=normalization, truth_branches=truth_branches, seed=seed,
+        selections,
+        config,
+        normalization=normalization,
+        truth_branches=truth_branches,
+        seed=seed,
         training=split == "train",
-    )  # fmt: skip
-    logger.info(
-        "%s: %d of %d events in %d files, %d batches of %d",
-        split, stream.num_events, sum(file.num_entries for file in files), len(files), stream.batches_per_epoch,
-        config.batch_size,
-    )  # fmt: skip
+    )
+    num_entries = sum(file.num_entries for file in files)
+    logger.info("%s: %d of %d events in %d files", split, stream.num_events, num_entries, len(files))
     return stream
 
 
-def selection_plan(config: DataConfig, truth_branches: Sequence[str]) -> BranchPlan:
+def required_branches(config: DataConfig, truth_branches: Sequence[str]) -> BranchPlan:
     """Return the branches that must be there: those of the batches, and those that the selection looks at."""
     cut_on = () if config.fiducial_volume() is None else (UVW,)
     return BranchPlan.from_config(config, tuple(dict.fromkeys((*truth_branches, *cut_on))))
@@ -77,14 +78,12 @@ class EventStream:
     be under way at a time.
 
     Attributes:
-        files: The checked files, sorted.
-        selections: Ledger of read, selected and cut events of each file.
+        selections: Ledger of selected and cut events of each file, in the order of the files.
         num_events: Selected events.
     """
 
     def __init__(
         self,
-        files: Sequence[FileSchema],
         selections: Sequence[FileSelection],
         config: DataConfig,
         *,
@@ -96,8 +95,7 @@ class EventStream:
         """Prepare the order; nothing is read yet.
 
         Args:
-            files: Checked files, sorted by name.
-            selections: Their selected events.
+            selections: The selected events of checked files, sorted by name.
             config: Batch size, pool size, workers and threads.
             normalization: Applied to every event.
             truth_branches: Truth that batches carry.
@@ -107,21 +105,19 @@ class EventStream:
         Raises:
             DataError: If training has fewer events than one batch.
         """
-        self.files = files
         self.selections = selections
-        blocks = cut_blocks(files, selections, config.chunksize)
+        blocks = cut_blocks(selections, config.chunksize)
         self._order = EventOrder(blocks, pool_events=config.chunksize, seed=seed, shuffle=training)
         self.num_events = self._order.num_events
         if training and self.num_events < config.batch_size:
             raise DataError(
-                f"data.train_path: {self.num_events} selected events in {len(files)} files are fewer than one batch of "
-                f"{config.batch_size}. Lower data.batch_size or give more files."
+                f"data.train_path: {self.num_events} selected events in {len(selections)} files are fewer than one "
+                f"batch of {config.batch_size}. Lower data.batch_size or give more files."
             )
         self._config = config
         self._seed = seed
         self._training = training
         self._dataset = PoolDataset(
-            files,
             selections,
             BranchPlan.from_config(config, truth_branches),
             normalization=normalization,

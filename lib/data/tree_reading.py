@@ -19,7 +19,7 @@ from lib.errors import DataError
 
 FloatArray = NDArray[np.float32]
 
-# What damaged files were seen to raise inside the ROOT library and its decompressors.
+# Damaged files raise almost anything inside the ROOT library and its decompressors, which check little.
 _DAMAGE = (
     OSError,
     EOFError,
