@@ -8,7 +8,7 @@ from lib.geometry.sensors import STAGGERED_ROWS
 from lib.models.face_networks import HEX_POOLED_COLUMNS, POOLED_SHAPE
 from lib.models.outer_cells import GRID_SHAPE, cells_to_sensors
 from lib.nn.area_average import area_average_matrix, grid_average_matrix
-from lib.nn.convnext import ConvNextBlock, patch_grid
+from lib.nn.convnext import ConvNextBlock, PatchExpansion, patch_grid
 from lib.nn.hexnext import HexNextBlock
 
 
@@ -50,20 +50,16 @@ class RectangularDecoder(nn.Module):
 
     def __init__(self, shape: tuple[int, int], patch: int, *, token_dim: int, dim: int, num_channels: int) -> None:
         super().__init__()
-        self.shape, self.patch = shape, patch
         self.grid = patch_grid(shape, patch)
         self.expand = TokenExpansion(token_dim, dim, grid_average_matrix(POOLED_SHAPE, self.grid))
         self.block = ConvNextBlock(dim)
         self.norm = nn.LayerNorm(dim)
-        self.out = nn.Linear(dim, patch * patch * num_channels)
+        self.out = PatchExpansion(dim, num_channels, patch, shape)
 
     def forward(self, token: Tensor) -> Tensor:
         """Return predictions of shape (B, H * W, C) for tokens of shape (B, token_dim)."""
         x = self.block(self.expand(token).unflatten(1, self.grid))
-        # (B, h, w, p*p*C) -> (B, h, p, w, p, C) -> (B, h*p, w*p, C)
-        patches = self.out(self.norm(x)).unflatten(3, (self.patch, self.patch, -1)).transpose(2, 3)
-        image = patches.flatten(3, 4).flatten(1, 2)
-        return image[:, : self.shape[0], : self.shape[1]].flatten(1, 2)
+        return self.out(self.norm(x)).flatten(1, 2)
 
 
 class OuterDecoder(nn.Module):

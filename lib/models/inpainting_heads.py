@@ -8,7 +8,7 @@ from lib.geometry.outer_grid import outer_grid
 from lib.models.face_networks import PositionalStem, hex_coordinates
 from lib.models.outer_cells import GRID_SHAPE, cells_to_sensors, sensors_to_cells
 from lib.models.sensor_inputs import RectangularImage, StaggeredSensors
-from lib.nn.convnext import ConvNextBlock
+from lib.nn.convnext import ConvNextBlock, PatchExpansion
 from lib.nn.grn import PointwiseLayers
 from lib.nn.hexnext import HexNextBlock
 
@@ -16,8 +16,14 @@ NUM_LOCAL_FEATURES = 6
 """The four features of a sensor, and the mean npho and time of its neighbours."""
 
 
+INNER_PATCH = 2
+
+
 class RectangularHead(nn.Module):
-    """ConvNeXt blocks at the resolution of the sensors.
+    """ConvNeXt blocks on the image of a face.
+
+    The inner face is worked on in patches of 2 x 2 sensors: their 24 features fit into the channels, so that nothing
+    is lost and a quarter of the positions is left.
 
     Args:
         face: ``inner``, ``us`` or ``ds``.
@@ -30,11 +36,12 @@ class RectangularHead(nn.Module):
     def __init__(self, face: str, event_dim: int, *, dim: int, depth: int, num_channels: int) -> None:
         super().__init__()
         self.gather = RectangularImage(face)
-        self.stem = PositionalStem(self.gather.shape, NUM_LOCAL_FEATURES, dim)
+        patch = INNER_PATCH if face == "inner" else 1
+        self.stem = PositionalStem(self.gather.shape, NUM_LOCAL_FEATURES, dim, patch)
         self.event = nn.Linear(event_dim, dim)
         self.blocks = nn.Sequential(*(ConvNextBlock(dim) for _ in range(depth)))
         self.norm = nn.LayerNorm(dim)
-        self.out = nn.Linear(dim, num_channels)
+        self.out = PatchExpansion(dim, num_channels, patch, self.gather.shape)
 
     def forward(self, features: Tensor, event: Tensor) -> Tensor:
         """Return corrections of shape (B, H * W, C) for features (B, 4760, 6) and events (B, event_dim)."""

@@ -59,6 +59,28 @@ class PatchProjection(nn.Module):
         return self.project(x.transpose(2, 3).flatten(3))  # (B, h, p, w, p, C) -> (B, h, w, p*p*C)
 
 
+class PatchExpansion(nn.Module):
+    """Unfolds single positions into square patches: the way back from ``PatchProjection``.
+
+    Args:
+        in_dim: Channels of a position.
+        out_dim: Channels of the image.
+        patch: Side of a patch.
+        shape: (H, W) of the image; what the last patches have beyond it is cut off.
+    """
+
+    def __init__(self, in_dim: int, out_dim: int, patch: int, shape: tuple[int, int]) -> None:
+        super().__init__()
+        self.patch, self.shape = patch, shape
+        self.project = nn.Linear(in_dim, out_dim * patch * patch)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Unfold (B, h, w, in_dim) to (B, H, W, out_dim)."""
+        patches = self.project(x).unflatten(3, (self.patch, self.patch, -1))  # (B, h, w, p, p, C)
+        image = patches.transpose(2, 3).flatten(3, 4).flatten(1, 2)
+        return image[:, : self.shape[0], : self.shape[1]]
+
+
 def patch_grid(shape: tuple[int, int], patch: int) -> tuple[int, int]:
     """Return how many patches cover an image of (H, W), the last ones partly."""
     return -(-shape[0] // patch), -(-shape[1] // patch)
