@@ -31,6 +31,16 @@ class Journal:
     def __init__(self, folder: Path) -> None:
         self.path = folder / JOURNAL_NAME
         folder.mkdir(parents=True, exist_ok=True)
+        self._drop_cut_line()
+
+    def _drop_cut_line(self) -> None:
+        """Remove a last line that a crash cut short; the next record would be glued to it."""
+        if not self.path.exists():
+            return
+        content = self.path.read_bytes()
+        whole = content.rfind(b"\n") + 1
+        if whole < len(content):
+            os.truncate(self.path, whole)
 
     def append(self, step: int, metrics: dict[str, float]) -> Record:
         """Write one record durably and return it."""
@@ -45,7 +55,10 @@ class Journal:
         return record
 
     def read(self) -> list[Record]:
-        """Return all records in order; a last line that was cut short is left out."""
+        """Return all records in order; a last line that was cut short is left out.
+
+        An epoch that was repeated after a crash stands as often as it was finished.
+        """
         if not self.path.exists():
             return []
         records = []
