@@ -1,0 +1,101 @@
+"""The encoder must read every sensor, and nothing of what is not valid."""
+
+import numpy as np
+import pytest
+import torch
+
+from lib.geometry.sensors import NUM_SENSORS
+from lib.models.config import EncoderConfig
+from lib.models.encoder import Encoder, token_sensors
+from lib.models.position import describe_sensors
+
+OUTER_MODES = [{"outer_mode": "finegrid"}, {"outer_mode": "split", "outer_fine_pool": None}]
+
+
+@pytest.mark.parametrize("outer", OUTER_MODES)
+def test_the_tokens_cover_the_sensors(outer, tiny, normalization) -> None:
+    names = Encoder(EncoderConfig(**tiny | outer), normalization).token_faces
+    ids, counts = np.unique(np.concatenate([token_sensors(name) for name in names]), return_counts=True)
+    np.testing.assert_array_equal(ids, np.arange(NUM_SENSORS))
+    # Twelve sensors were moved from the coarse lattice to the dense one and stand in both of the split images.
+    assert np.count_nonzero(counts > 1) == (12 if outer["outer_mode"] == "split" else 0)
+
+
+@pytest.mark.parametrize("outer", OUTER_MODES)
+def test_every_sensor_reaches_its_token_and_no_other(outer, tiny, normalization, events, awakened) -> None:
+    encoder = awakened(Encoder(EncoderConfig(**tiny | outer, drop_path_rate=0.0), normalization)).double()
+    x, valid = events[0][:1].double(), torch.ones(1, 4760, 2, dtype=torch.bool)
+    features = encoder.features(x, valid)
+    for name in encoder.token_faces:
+        leaf = features.clone().requires_grad_()
+        encoder.faces[name](leaf).square().sum().backward()
+        for channel in (0, 1):
+            reached = torch.nonzero(leaf.grad[0, :, channel]).flatten().numpy()
+            np.testing.assert_array_equal(reached, np.sort(token_sensors(name)))
+
+
+@pytest.mark.parametrize("outer", OUTER_MODES)
+def test_invalid_sensors_have_no_influence(outer, tiny, normalization, events, awakened) -> None:
+    encoder = awakened(Encoder(EncoderConfig(**tiny | outer), normalization)).eval()
+    x, valid = events
+    spoilt = torch.where(valid, x, torch.tensor([float("nan"), 1e10]))
+    assert torch.equal(encoder(spoilt, valid), encoder(x, valid))
+    # Not being valid is itself seen.
+    assert not torch.equal(encoder(x, torch.ones_like(valid)), encoder(x, valid))
+
+
+def test_events_do_not_see_each_other(tiny, normalization, events, awakened) -> None:
+    encoder = awakened(Encoder(EncoderConfig(**tiny), normalization)).eval()
+    x, valid = events
+    torch.testing.assert_close(encoder(x, valid)[1:2], encoder(x[1:2], valid[1:2]), rtol=1e-4, atol=1e-4)
+
+
+def test_evaluation_repeats_itself_and_training_does_not(tiny, normalization, events) -> None:
+    encoder = Encoder(EncoderConfig(**tiny | {"num_fusion_layers": 2}, drop_path_rate=0.5), normalization)
+    assert not torch.equal(encoder.train()(*events), encoder(*events))
+    assert torch.equal(encoder.eval()(*events), encoder(*events))
+
+
+@pytest.mark.parametrize(
+    "option",
+    [
+        {"outer_fine_pool": (5, 3)},
+        {"outer_fine_pool": None},
+        {"outer_mode": "split", "outer_fine_pool": None},
+        {"stage_dims": (4, 12)},
+        {"stage_depths": (1, 2)},
+        {"inner_patch": 2},
+        {"encoder_dim": 32},
+        {"num_heads": 4},
+        {"dim_feedforward": 32},
+        {"num_fusion_layers": 2},
+        {"face_position": "geometric"},
+    ],
+)
+def test_every_option_changes_the_encoder(option, tiny, normalization, events, awakened) -> None:
+    plain = awakened(Encoder(EncoderConfig(**tiny), normalization)).eval()
+    other = awakened(Encoder(EncoderConfig(**tiny | option), normalization)).eval()
+    same_weights = [p.shape for p in plain.parameters()] == [p.shape for p in other.parameters()]
+    assert not same_weights or not torch.allclose(plain(*events), other(*events))
+
+
+def test_index_maps_are_buffers_but_not_weights(tiny, normalization) -> None:
+    encoder = Encoder(EncoderConfig(**tiny | {"face_position": "geometric"}), normalization)
+    assert set(encoder.state_dict()) == {name for name, _ in encoder.named_parameters()}
+    assert sum(1 for _ in encoder.buffers()) > 10
+
+
+def test_the_pooled_grid_never_falls_below_four(tiny, normalization) -> None:
+    deep = tiny | {"stage_dims": (4,) * 5, "stage_depths": (1,) * 5, "inner_patch": 1}
+    encoder = Encoder(EncoderConfig(**deep), normalization)
+    grids = {name: encoder.faces[name].network.grid for name in ("inner", "outer", "us")}
+    assert grids == {"inner": (12, 6), "outer": (4, 6), "us": (24, 6)}
+
+
+def test_geometric_positions_differ_between_all_tokens() -> None:
+    names = ("inner", "outer", "outer_coarse", "outer_dense", "us", "ds", "top", "bottom")
+    rows = np.stack([describe_sensors(token_sensors(name)) for name in names])
+    distance = np.linalg.norm(rows[:, None] - rows[None], axis=-1) + np.eye(len(names))
+    # The whole outer face is little more than its coarse lattice, and never stands beside it.
+    distance[1, 2] = distance[2, 1] = 1.0
+    assert distance.min() > 0.3
