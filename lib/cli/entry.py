@@ -22,6 +22,8 @@ def run_command(main: Callable[[Sequence[str]], int], arguments: Sequence[str] |
         arguments: What to pass; by default those of the process.
     """
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s", datefmt="%H:%M:%S")
+    # It tells every step of embedding a font in a figure.
+    logging.getLogger("fontTools").setLevel(logging.WARNING)
     try:
         return main(sys.argv[1:] if arguments is None else arguments)
     except UserError as error:

@@ -1,5 +1,6 @@
 """A command must end with the right code: a message for the user's mistake, a traceback for the program's."""
 
+import logging
 import sys
 from collections.abc import Sequence
 
@@ -51,3 +52,8 @@ def test_an_exit_of_the_argument_parser_is_passed_on() -> None:
 
     with pytest.raises(SystemExit, match="2"):
         run_command(leave, ["--help"])
+
+
+def test_the_steps_of_embedding_a_font_are_not_logged() -> None:
+    run_command(lambda arguments: EXIT_DONE, [])
+    assert not logging.getLogger("fontTools.subset").isEnabledFor(logging.INFO)
