@@ -178,6 +178,10 @@ class EventStream:
             yield result
 
     def _start_loader(self) -> "DataLoader[PoolEvents | PoolFailure]":
+        # A forked child would inherit the locks of this process's threads, and CUDA refuses to run in it. The server
+        # imports the libraries once for all its workers.
+        context = multiprocessing.get_context("forkserver")
+        context.set_forkserver_preload([__name__])
         return DataLoader(
             self._dataset,
             batch_size=None,
@@ -186,8 +190,7 @@ class EventStream:
             num_workers=self._config.num_workers,
             prefetch_factor=self._config.prefetch_factor,
             persistent_workers=True,
-            # A forked child would inherit the locks of this process's threads, and CUDA refuses to run in it.
-            multiprocessing_context=multiprocessing.get_context("forkserver"),
+            multiprocessing_context=context,
             # Its own generator: otherwise each epoch would advance torch's global one.
             generator=torch.Generator().manual_seed(0),
         )

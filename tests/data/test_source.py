@@ -1,0 +1,80 @@
+import numpy as np
+import pytest
+
+from lib.data.schema import BranchPlan, check_files
+from lib.data.source import EventReader, iterate_raw
+from lib.errors import DataError
+from tests.data.root_files import make_events, write_root
+
+PLAN = BranchPlan("tree", "npho", "time", ("energyTruth", "uvwTruth"))
+
+
+def read_all(folder, **settings):
+    files = check_files(sorted(folder.glob("*.root")), PLAN)
+    return list(iterate_raw(files, PLAN, **settings))
+
+
+@pytest.mark.parametrize(("chunk", "threads"), [(7, 1), (40, 3), (1000, 2)])
+def test_all_events_come_in_the_order_of_files(root_folder, chunk, threads):
+    chunks = read_all(root_folder, chunk=chunk, threads=threads)
+    assert np.concatenate([c.event for c in chunks]).tolist() == list(range(173))
+    assert max(map(len, chunks)) <= chunk
+    expected = make_events(50, first_event=90)
+    second = [c for c in chunks if 90 <= c.event[0] < 140]
+    assert np.array_equal(np.concatenate([c.npho for c in second]), expected["npho"])
+    assert np.array_equal(np.concatenate([c.truth["uvwTruth"] for c in second]), expected["uvwTruth"])
+
+
+def test_values_are_native_float32_and_plain_numbers_have_an_axis(root_folder):
+    chunk = read_all(root_folder)[0]
+    for values in (chunk.npho, chunk.time, *chunk.truth.values()):
+        assert values.dtype == np.dtype("=f4")
+        assert values.flags.c_contiguous
+    assert chunk.truth["energyTruth"].shape == (90, 1)
+    assert chunk.run.dtype == chunk.event.dtype == np.int64
+
+
+def test_float64_and_integers_become_float32_and_overflow_becomes_no_value(tmp_path):
+    events = make_events(4)
+    events["npho"] = events["npho"].astype(np.float64)
+    events["npho"][0, 0] = 1e300
+    events["uvwTruth"] = np.arange(12, dtype=np.int16).reshape(4, 3)
+    write_root(tmp_path / "double.root", events)
+    chunk = read_all(tmp_path)[0]
+    assert chunk.npho.dtype == chunk.truth["uvwTruth"].dtype == np.float32
+    assert np.isinf(chunk.npho[0, 0])
+    assert chunk.truth["uvwTruth"][3].tolist() == [9.0, 10.0, 11.0]
+
+
+def test_files_without_numbers_get_file_and_entry(tmp_path):
+    for index in range(2):
+        events = make_events(5)
+        write_root(tmp_path / f"{index}.root", {name: events[name] for name in ("npho", "time")})
+    plan = BranchPlan("tree", "npho", "time")
+    chunks = list(iterate_raw(check_files(sorted(tmp_path.glob("*.root")), plan), plan, chunk=3))
+    assert np.concatenate([c.run for c in chunks]).tolist() == [0] * 5 + [1] * 5
+    assert np.concatenate([c.event for c in chunks]).tolist() == [0, 1, 2, 3, 4] * 2
+
+
+def test_a_file_that_was_replaced_is_noticed(tmp_path):
+    events = make_events(20)
+    path = write_root(tmp_path / "a.root", events)
+    files = check_files([path], PLAN)
+    write_root(path, {**events, "npho": events["npho"][:, :4700]})
+    with pytest.raises(DataError, match=r"a.root: branch 'npho', entries 0 to 9: expected 4760 .* changed while"):
+        EventReader(files, PLAN).read(0, 0, 10)
+
+
+def test_damage_is_reported_with_file_tree_branch_and_entries(tmp_path):
+    path = write_root(tmp_path / "a.root", make_events(20), basket=5)
+    files = check_files([path], PLAN)
+    import uproot
+
+    with uproot.open(path, handler=uproot.MemmapSource) as file:
+        seek = file["tree"]["time"].member("fBasketSeek")[2]
+    content = bytearray(path.read_bytes())
+    # Length of the key before the basket's bytes.
+    content[seek : seek + 4] = b"\xff\xff\xff\xff"
+    path.write_bytes(content)
+    with pytest.raises(DataError, match=r"a.root: tree 'tree', branch 'time', entries 8 to 13 cannot be read"):
+        EventReader(files, PLAN).read(0, 8, 14)
