@@ -2,6 +2,7 @@
 
 import logging
 import time
+import uuid
 from pathlib import Path
 from typing import Literal
 
@@ -54,11 +55,13 @@ def run_training(config: TrainingConfiguration) -> int:
     if resumed is not None:
         resume(trainer, resumed, config, identity, normalization)
     folder = claim_folder(config.checkpoint, run_name, resumes=resumed is not None)
-    resumed_run = "" if resumed is None or config.checkpoint.new_mlflow_run else resumed.tracking_run
+    run_key = uuid.uuid4().hex
+    if resumed is not None and not config.checkpoint.new_mlflow_run:
+        run_key = resumed.run_key
     recorder = RunRecorder(
         folder,
         identity,
-        RunIdentity(config.mlflow.experiment, run_name, resumed_run, flatten(identity.config), _tags(identity)),
+        RunIdentity(config.mlflow.experiment, run_name, run_key, flatten(identity.config), _tags(identity)),
         save_interval=config.checkpoint.save_interval,
     )
     return _train_and_close(config, trainer, parts, recorder, run_name)

@@ -33,7 +33,7 @@ class Checkpoint:
         steps_done: Optimizer steps, skipped ones included.
         schedule_start: Step at which the learning-rate schedule began.
         best: Lowest validation loss so far.
-        tracking_run: Id of the run in MLflow; empty if there was none.
+        run_key: Tells the run from all others, in MLflow too.
         metrics: Metrics of the epoch that was saved.
     """
 
@@ -47,7 +47,7 @@ class Checkpoint:
     steps_done: int
     schedule_start: int
     best: float
-    tracking_run: str
+    run_key: str
     metrics: dict[str, float]
 
     def save(self, path: Path) -> None:

@@ -5,6 +5,7 @@ MLflow takes seconds to import and to create its tables, so it is imported at th
 
 import fcntl
 import hashlib
+import logging
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from mlflow.tracking import MlflowClient
 
 MAX_PARAMETER_LENGTH = 500
+KEY_TAG = "run_key"
 
 
 class MlflowStore:
@@ -47,6 +49,8 @@ class MlflowStore:
         if self._cached_client is None:
             from mlflow.tracking import MlflowClient  # noqa: PLC0415
 
+            for talkative in ("mlflow", "alembic"):
+                logging.getLogger(talkative).setLevel(logging.WARNING)
             # Runs that start together would all create the tables of a new database; the first one alone may.
             with _exclusive(self._uri):
                 self._cached_client = MlflowClient(self._uri)
@@ -58,16 +62,18 @@ class MlflowStore:
             experiment = self._client.get_experiment_by_name(self._experiment)
             return experiment.experiment_id if experiment else self._client.create_experiment(self._experiment)
 
-    def open_run(self, name: str, resumed: str, parameters: dict[str, str], tags: dict[str, str]) -> str:
-        """Create a run, or go on with one, and return its id."""
+    def open_run(self, name: str, key: str, parameters: dict[str, str], tags: dict[str, str]) -> str:
+        """Go on with the run that carries the key, or create it, and return its id."""
         from mlflow.entities import Param, RunTag  # noqa: PLC0415
 
-        client = self._client
-        if resumed:
+        client, experiment = self._client, self._experiment_id()
+        known = client.search_runs([experiment], f"tags.{KEY_TAG} = '{key}'", max_results=1)
+        if known:
+            resumed: str = known[0].info.run_id
             client.update_run(resumed, status="RUNNING")
-            client.log_batch(resumed, tags=[RunTag(key, value) for key, value in tags.items()])
+            client.log_batch(resumed, tags=[RunTag(tag, value) for tag, value in tags.items()])
             return resumed
-        run_id: str = client.create_run(self._experiment_id(), run_name=name, tags=tags).info.run_id
+        run_id: str = client.create_run(experiment, run_name=name, tags={**tags, KEY_TAG: key}).info.run_id
         # MLflow takes at most 100 parameters at a time.
         entries = [Param(key, value[:MAX_PARAMETER_LENGTH]) for key, value in parameters.items()]
         for first in range(0, len(entries), 100):

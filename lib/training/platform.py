@@ -24,7 +24,8 @@ def environment() -> dict[str, str]:
     """Return what the result of a run may depend on: versions, machine, device."""
     return {
         "python": platform.python_version(),
-        "torch": torch.__version__,
+        # A TorchVersion is no plain text.
+        "torch": str(torch.__version__),
         "machine": platform.machine(),
         "host": platform.node(),
         "device": torch.cuda.get_device_name(0) if torch.cuda.is_available() else "cpu",

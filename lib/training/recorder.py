@@ -58,6 +58,7 @@ class RunRecorder:
         self._model = model
         self._save_interval = save_interval
         self._journal = Journal(folder)
+        self._run_key = run.key
         self._tracker = Tracker(run, self._journal.path)
 
     def record_epoch(self, trainer: Trainer[B], metrics: dict[str, float], *, is_last: bool) -> None:
@@ -107,7 +108,7 @@ class RunRecorder:
             steps_done=progress.steps_done,
             schedule_start=progress.schedule_start,
             best=progress.best,
-            tracking_run=self._tracker.run_id(),
+            run_key=self._run_key,
             metrics=metrics,
             **trainer.state(),
         )

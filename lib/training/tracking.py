@@ -33,14 +33,14 @@ class RunIdentity:
     Attributes:
         experiment: Experiment that collects runs.
         run_name: Name of the run.
-        resumed_run: Id of the run to go on with; empty for a new one.
+        key: Tells this run from all others; a run that is there already under this key is continued.
         parameters: Settings, flat.
         tags: What else the run is found by.
     """
 
     experiment: str
     run_name: str
-    resumed_run: str
+    key: str
     parameters: dict[str, str]
     tags: dict[str, str]
 
@@ -53,19 +53,13 @@ class Tracker:
         self._store = MlflowStore(tracking_uri(), identity.experiment)
         self._jobs: queue.Queue[Callable[[], None] | None] = queue.Queue()
         self._failed = False
-        self._run_id = identity.resumed_run
-        self._opened = threading.Event()
+        self._run_id = ""
         self._thread = threading.Thread(target=self._work, name="mlflow", daemon=True)
         self._jobs.put(lambda: self._open(identity))
         self._thread.start()
 
     def _open(self, identity: RunIdentity) -> None:
-        self._run_id = self._store.open_run(identity.run_name, identity.resumed_run, identity.parameters, identity.tags)
-
-    def run_id(self, wait_seconds: float = 30.0) -> str:
-        """Return the id of the run in MLflow; empty while there is none."""
-        self._opened.wait(wait_seconds)
-        return self._run_id
+        self._run_id = self._store.open_run(identity.run_name, identity.key, identity.parameters, identity.tags)
 
     def log(self, record: Record) -> None:
         """Queue the metrics of one record."""
@@ -93,7 +87,6 @@ class Tracker:
         while (job := self._jobs.get()) is not None:
             if not self._failed:
                 self._attempt(job)
-            self._opened.set()
 
     def _attempt(self, job: Callable[[], None]) -> None:
         try:
