@@ -172,10 +172,16 @@ class EventStream:
             return
         self._loader = self._loader or self._start_loader()
         self._requests.pools = pools
+        failure: PoolFailure | None = None
         for result in self._loader:
             if isinstance(result, PoolFailure):
-                raise DataError(result.message)
+                failure = result
+                break
             yield result
+        if failure:
+            # The traceback of an error would keep the processes alive for as long as someone holds it.
+            self._loader = None
+            raise DataError(failure.message)
 
     def _start_loader(self) -> "DataLoader[PoolEvents | PoolFailure]":
         # A forked child would inherit the locks of this process's threads, and CUDA refuses to run in it. The server
