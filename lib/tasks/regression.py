@@ -79,5 +79,6 @@ class RegressionTask:
         if not self._channel_dropout_rate:
             return batch.x, batch.valid
         dropped = torch.rand(batch.x.shape[:2], device=batch.x.device) < self._channel_dropout_rate
-        x = torch.where(dropped[..., None], batch.x.new_tensor(self._sentinels), batch.x)
+        channels = zip(batch.x.unbind(dim=-1), self._sentinels, strict=True)
+        x = torch.stack([torch.where(dropped, sentinel, channel) for channel, sentinel in channels], dim=-1)
         return x, batch.valid & ~dropped[..., None]

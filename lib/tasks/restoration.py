@@ -4,7 +4,6 @@ Both hide a random share of the valid sensors of each event and score what the m
 Sensors without a value are neither drawn nor scored.
 """
 
-import torch
 from torch import Tensor, nn
 
 from lib.data.batch import EventBatch
@@ -59,8 +58,10 @@ class RestorationTask:
         sums = self._channel_sums(prediction.detach(), target, scored, summed, counts)
         events = batch.weight.sum()
         sums["loss"] = (loss * events, events)
-        sums["actual_mask_ratio"] = (hidden.sum(), has_npho.sum())
-        sums["hidden_share"] = (hidden.sum(), hidden.new_tensor(hidden.numel(), dtype=torch.int64))
+        counted = (batch.weight > 0)[:, None].expand_as(hidden)
+        num_hidden = (hidden & counted).sum()
+        sums["actual_mask_ratio"] = (num_hidden, (has_npho & counted).sum())
+        sums["hidden_share"] = (num_hidden, counted.sum())
         return StepOutput(loss, sums, {"prediction": prediction.detach(), "hidden": hidden})
 
     def _channel_sums(

@@ -42,14 +42,18 @@ class Target:
 
     def to_scaled(self, value: Tensor) -> Tensor:
         """Return what the head should say for physical values, both of shape (B, width)."""
-        centre, scale = value.new_tensor(self.centre), value.new_tensor(self.scale)
-        return torch.log(value / centre) / scale if self.logarithmic else (value - centre) / scale
+        # Centre and scale stay numbers: a tensor of them would be copied to the device, and the copy waits for it.
+        components = zip(value.unbind(dim=1), self.centre, self.scale, strict=True)
+        if self.logarithmic:
+            return torch.stack([torch.log(one / centre) / scale for one, centre, scale in components], dim=1)
+        return torch.stack([(one - centre) / scale for one, centre, scale in components], dim=1)
 
     def to_physical(self, scaled: Tensor) -> Tensor:
         """Return physical values of what the head said, both of shape (B, width); the inverse of ``to_scaled``."""
-        scaled = scaled.float()
-        centre, scale = scaled.new_tensor(self.centre), scaled.new_tensor(self.scale)
-        return centre * torch.exp(scaled * scale) if self.logarithmic else centre + scaled * scale
+        components = zip(scaled.float().unbind(dim=1), self.centre, self.scale, strict=True)
+        if self.logarithmic:
+            return torch.stack([centre * torch.exp(one * scale) for one, centre, scale in components], dim=1)
+        return torch.stack([centre + one * scale for one, centre, scale in components], dim=1)
 
     def as_dict(self) -> dict[str, str | bool | list[float]]:
         """Return what a reader of a checkpoint needs to invert the transform."""
