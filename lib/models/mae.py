@@ -44,13 +44,13 @@ class MaskedAutoencoder(EncoderModel):
             hidden: True for the sensors to restore, shape (B, 4760).
 
         Returns:
-            Normalized npho, and time if the configuration asks for it, shape (B, 4760, C).
+            Normalized npho, and time if the configuration asks for it, shape (B, 4760, C), float32.
         """
         tokens = self.encoder(x, valid & ~hidden[..., None])
         faces = {
             face: decoder(tokens[:, self.token_slices[face]].flatten(1)) for face, decoder in self.decoders.items()
         }
-        return in_sensor_order(faces)
+        return in_sensor_order(faces).float()
 
 
 def _token_slice(face: str, token_faces: tuple[str, ...]) -> slice:

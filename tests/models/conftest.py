@@ -17,6 +17,12 @@ TINY = {
 }
 
 
+@pytest.fixture(autouse=True, scope="session")
+def _one_thread() -> None:
+    """Keep operations of a few microseconds from waiting for a second core."""
+    torch.set_num_threads(1)
+
+
 @pytest.fixture(autouse=True)
 def _seeded() -> None:
     torch.manual_seed(0)

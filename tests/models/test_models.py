@@ -1,5 +1,8 @@
 """What holds for regressor, autoencoder and inpainter alike."""
 
+import warnings
+
+import numpy as np
 import pytest
 import torch
 
@@ -101,9 +104,33 @@ def test_hidden_sensors_do_not_reach_any_output(kind, outer, tiny, normalization
 
 
 @pytest.mark.parametrize("kind", KINDS)
+def test_the_model_compiles_as_one_graph(kind, tiny, normalization, events) -> None:
+    model, batch = build(kind, tiny, normalization).eval(), inputs(kind, events)
+    # This backend runs what the tracer saw, without a compiler; a graph break raises.
+    compiled = torch.compile(model, fullgraph=True, backend="eager")
+    torch.testing.assert_close(total(compiled(*batch)), total(model(*batch)))
+
+
+@pytest.mark.parametrize("kind", KINDS)
 def test_batches_of_any_size_export(kind, tiny, normalization, events) -> None:
     model, batch = build(kind, tiny, normalization).eval(), inputs(kind, events)
     size = torch.export.Dim("batch", min=1, max=4096)
     program = torch.export.export(model, batch, dynamic_shapes=tuple({0: size} for _ in batch))
     one = tuple(tensor[:1] for tensor in batch)
     torch.testing.assert_close(total(program.module()(*one)), total(model(*one)))
+
+
+@pytest.mark.slow
+def test_an_onnx_file_gives_the_same_numbers(tiny, normalization, events, tmp_path) -> None:
+    onnxruntime = pytest.importorskip("onnxruntime")
+    model, path = build("regressor", tiny, normalization).eval(), tmp_path / "model.onnx"
+    size = torch.export.Dim("batch", min=1, max=4096)
+    with warnings.catch_warnings():
+        # The exporter's own deprecations are not ours to mend.
+        warnings.simplefilter("ignore")
+        torch.onnx.export(model, events, path, dynamo=True, dynamic_shapes=({0: size}, {0: size}), verbose=False)
+    session = onnxruntime.InferenceSession(path)
+    for rows in (1, 3):
+        feed = {entry.name: tensor[:rows].numpy() for entry, tensor in zip(session.get_inputs(), events, strict=True)}
+        for got, expected in zip(session.run(None, feed), model(*events).values(), strict=True):
+            np.testing.assert_allclose(got, expected[:rows].detach().numpy(), rtol=1e-4, atol=1e-6)
