@@ -16,8 +16,8 @@ def run(trainer, epochs):  # type: ignore[no-untyped-def]
 
 def assert_equal(first: dict[str, torch.Tensor], second: dict[str, torch.Tensor]) -> None:
     assert first.keys() == second.keys()
-    for name in first:
-        assert torch.equal(first[name], second[name]), name
+    for name, value in first.items():
+        assert torch.equal(value, second[name]), name
 
 
 def test_training_lowers_the_loss() -> None:
