@@ -1,0 +1,91 @@
+"""From predictions and truth to residuals, in the units in which the field quotes resolutions."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+
+from lib.geometry.coordinates import emission_vector, opening_angle
+from lib.geometry.sensors import FloatArray
+
+_DIFFERENCE: Final = "predicted \N{MINUS SIGN} true"
+
+
+@dataclass(frozen=True, eq=False)
+class Residuals:
+    """Differences between predictions and truth in one quantity.
+
+    Attributes:
+        name: Quantity, such as ``energy``.
+        unit: Unit of the differences.
+        values: Prediction minus truth, or a distance between them, shape (N,).
+        truth: True value that the differences are shown against, shape (N,).
+        label: What the values are, for an axis.
+        truth_label: Name and unit of the true value.
+        is_distance: True where the values are never negative and have no core around zero.
+    """
+
+    name: str
+    unit: str
+    values: FloatArray
+    truth: FloatArray
+    label: str
+    truth_label: str
+    is_distance: bool = False
+
+
+def task_residuals(task: str, predicted: FloatArray, true: FloatArray) -> list[Residuals]:
+    """Return the residuals of a regression task.
+
+    Args:
+        task: ``angle`` (theta and phi in degrees), ``energy`` (GeV), ``timing`` (s) or ``uvwFI`` (cm).
+        predicted: Predictions, shape (N, width).
+        true: Truth, shape (N, width).
+
+    Returns:
+        angle: theta, phi and opening angle in degrees. energy: relative, in per cent. timing: ps.
+        uvwFI: u, v, w and distance in mm.
+    """
+    return _OF_TASK[task](np.asarray(predicted, dtype=np.float64), np.asarray(true, dtype=np.float64))
+
+
+def _angle(predicted: FloatArray, true: FloatArray) -> list[Residuals]:
+    difference = predicted - true
+    # Azimuths on both sides of 180 degrees are neighbours.
+    difference[:, 1] = (difference[:, 1] + 180.0) % 360.0 - 180.0
+    opening = opening_angle(emission_vector(predicted), emission_vector(true))
+    return [
+        Residuals("theta", "deg", difference[:, 0], true[:, 0], f"{_DIFFERENCE} theta", "true theta (deg)"),
+        Residuals("phi", "deg", difference[:, 1], true[:, 1], f"{_DIFFERENCE} phi", "true phi (deg)"),
+        Residuals("opening angle", "deg", opening, true[:, 0], "opening angle", "true theta (deg)", is_distance=True),
+    ]
+
+
+def _energy(predicted: FloatArray, true: FloatArray) -> list[Residuals]:
+    relative = 100.0 * (predicted[:, 0] / true[:, 0] - 1.0)
+    label = "predicted / true energy \N{MINUS SIGN} 1"
+    return [Residuals("energy", "%", relative, 1e3 * true[:, 0], label, "true energy (MeV)")]
+
+
+def _timing(predicted: FloatArray, true: FloatArray) -> list[Residuals]:
+    difference = 1e12 * (predicted - true)[:, 0]
+    return [Residuals("time", "ps", difference, 1e9 * true[:, 0], f"{_DIFFERENCE} time", "true time (ns)")]
+
+
+def _position(predicted: FloatArray, true: FloatArray) -> list[Residuals]:
+    difference = 10.0 * (predicted - true)
+    axes = [
+        Residuals(name, "mm", difference[:, i], true[:, i], f"{_DIFFERENCE} {name}", f"true {name} (cm)")
+        for i, name in enumerate("uvw")
+    ]
+    distance = np.linalg.norm(difference, axis=1)
+    return [*axes, Residuals("distance", "mm", distance, true[:, 2], "distance", "true w (cm)", is_distance=True)]
+
+
+_OF_TASK: Final[dict[str, Callable[[FloatArray, FloatArray], list[Residuals]]]] = {
+    "angle": _angle,
+    "energy": _energy,
+    "timing": _timing,
+    "uvwFI": _position,
+}
