@@ -14,15 +14,14 @@ from lib.evaluation.event_display import (
     time_scale,
 )
 
-RNG = np.random.default_rng(4)
-
 
 @pytest.fixture(scope="module")
 def event() -> DisplayedEvent:
-    npho = RNG.exponential(100.0, 4760).astype(np.float32)
+    rng = np.random.default_rng(4)
+    npho = rng.exponential(100.0, 4760).astype(np.float32)
     npho[[1, 2]] = [0.0, -3.0]
     npho[[10, 4500]] = 1e10
-    time = RNG.normal(5e-9, 1e-9, 4760).astype(np.float32)
+    time = rng.normal(5e-9, 1e-9, 4760).astype(np.float32)
     time[100:200] = 1e10
     return DisplayedEvent(npho, time, 12, 345, 0.05283, np.array([-3.25, 14.5, 2.0]))
 
