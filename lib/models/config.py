@@ -48,7 +48,10 @@ class EncoderConfig(Section):
             raise ValueError("stage_dims and stage_depths must have the same length, at least 1")
         if self.outer_fine_pool and (45 % self.outer_fine_pool[0] or 72 % self.outer_fine_pool[1]):
             raise ValueError("outer_fine_pool must divide the 45 x 72 fine grid")
-        if self.outer_mode == "split" and "outer_fine_pool" in self.model_fields_set and self.outer_fine_pool:
+        if self.outer_mode == "split" and "outer_fine_pool" not in self.model_fields_set:
+            # The resolved settings travel with the checkpoint and must pass here once more.
+            object.__setattr__(self, "outer_fine_pool", None)
+        if self.outer_mode == "split" and self.outer_fine_pool:
             raise ValueError("outer_fine_pool belongs to outer_mode finegrid; remove it or write null")
         return self
 
