@@ -16,6 +16,7 @@ logger = logging.getLogger(__name__)
 FORMAT = 1
 BEST_NAME = "checkpoint_best.pth"
 LAST_NAME = "checkpoint_last.pth"
+SHOWN_FAULTS = 12
 
 
 @dataclass(frozen=True)
@@ -93,7 +94,7 @@ def load_weights(model: nn.Module, weights: dict[str, Tensor], source: Path) -> 
         if own[name].shape != weights[name].shape
     ]
     if faults:
-        shown = "\n  ".join(faults[:12] + ([f"... and {len(faults) - 12} more"] if len(faults) > 12 else []))
+        shown = _shortened(faults)
         raise CheckpointError(
             f"{source}: belongs to another architecture, {len(faults)} parameters differ:\n  {shown}\n"
             "Make the model section of the configuration match the checkpoint's, or take over the "
@@ -112,18 +113,17 @@ def initialize_from(model: nn.Module, weights: dict[str, Tensor], source: Path, 
         part: Prefix of the part that must fit completely, such as ``encoder.``.
 
     Raises:
-        CheckpointError: If any weight of the part is missing or has another shape.
+        CheckpointError: If any weight of the part is missing, superfluous or of another shape.
     """
     own = model.state_dict()
     fitting = {name: w for name, w in weights.items() if name in own and own[name].shape == w.shape}
     unfit = [
-        f"{name}: model {tuple(own[name].shape)}, checkpoint "
-        + (str(tuple(weights[name].shape)) if name in weights else "has none")
-        for name in sorted(own)
+        f"{name}: model {_shape(own, name)}, checkpoint {_shape(weights, name)}"
+        for name in sorted(own.keys() | weights.keys())
         if name.startswith(part) and name not in fitting
     ]
     if unfit:
-        shown = "\n  ".join(unfit[:12])
+        shown = _shortened(unfit)
         raise CheckpointError(
             f"{source}: its {part.rstrip('.')} is of another architecture, {len(unfit)} parameters differ:\n  {shown}\n"
             "Make the model section of the configuration match the checkpoint's."
@@ -133,3 +133,12 @@ def initialize_from(model: nn.Module, weights: dict[str, Tensor], source: Path, 
     logger.info(
         "initialized %d of %d parameters from %s; new: %s", len(fitting), len(own), source, ", ".join(fresh) or "none"
     )
+
+
+def _shape(weights: dict[str, Tensor], name: str) -> str:
+    return str(tuple(weights[name].shape)) if name in weights else "has none"
+
+
+def _shortened(faults: list[str]) -> str:
+    more = [f"... and {len(faults) - SHOWN_FAULTS} more"] if len(faults) > SHOWN_FAULTS else []
+    return "\n  ".join(faults[:SHOWN_FAULTS] + more)
