@@ -88,8 +88,10 @@ def draw_profile(axes: Axes, residuals: Residuals) -> None:
     if not residuals.is_distance:
         axes.axhline(0.0, color="0.4", linewidth=0.8, linestyle="--", zorder=0)
     low, high = float(found.low.min()), float(found.high.max())
+    # Residuals that are all the same have no span.
+    span = (high - low) or 1.0
     # Room above for the legend.
-    axes.set_ylim(low - 0.1 * (high - low) if low < 0 else 0.0, high + 0.35 * (high - low))
+    axes.set_ylim(low - 0.1 * span if low < 0 else 0.0, high + 0.35 * span)
     axes.legend(loc="upper right", ncols=2, frameon=False, fontsize=9)
 
 

@@ -10,9 +10,12 @@ from torch import Tensor
 
 from lib.atomic import atomic_path
 from lib.data.batch import EventBatch
+from lib.evaluation.figure_file import save_figure
+from lib.evaluation.figures import draw_resolutions
 from lib.evaluation.predictions import TaskPredictions
+from lib.evaluation.residuals import task_residuals
+from lib.evaluation.resolution import quantile_68
 from lib.geometry.coordinates import emission_vector, opening_angle
-from lib.geometry.sensors import FloatArray
 from lib.tasks.targets import Target
 from lib.training.protocol import StepOutput
 
@@ -63,7 +66,10 @@ class ResolutionObserver:
         for name, predictions in self._last.items():
             table = folder / f"predictions_{name}_{run_name}.csv"
             write_predictions(predictions, table)
-            paths.append(table)
+            figure = folder / f"resolution_{name}_{run_name}.pdf"
+            quantities = task_residuals(name, predictions.predicted, predictions.true)
+            save_figure(draw_resolutions(f"{name}, {run_name}", quantities), figure)
+            paths += [table, figure]
         return paths
 
 
@@ -73,15 +79,11 @@ def resolution_metrics(predictions: TaskPredictions) -> dict[str, float]:
     match predictions.target.name:
         case "angle":
             psi = opening_angle(emission_vector(predictions.predicted), emission_vector(predictions.true))
-            return {"val_resolution_deg": _percentile_68(psi)}
+            return {"val_resolution_deg": quantile_68(psi).value}
         case "uvwFI":
-            axes = {f"{axis}_res_68pct": _percentile_68(residual[:, i]) for i, axis in enumerate("uvw")}
-            return {**axes, "uvw_dist_68pct": _percentile_68(np.linalg.norm(residual, axis=1))}
-    return {f"{predictions.target.name}_res_68pct": _percentile_68(residual)}
-
-
-def _percentile_68(residual: FloatArray) -> float:
-    return float(np.percentile(np.abs(residual), 68))
+            axes = {f"{axis}_res_68pct": quantile_68(residual[:, i]).value for i, axis in enumerate("uvw")}
+            return {**axes, "uvw_dist_68pct": quantile_68(np.linalg.norm(residual, axis=1)).value}
+    return {f"{predictions.target.name}_res_68pct": quantile_68(residual[:, 0]).value}
 
 
 def write_predictions(predictions: TaskPredictions, path: Path) -> None:
