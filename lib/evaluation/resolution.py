@@ -15,6 +15,8 @@ from lib.geometry.sensors import FloatArray
 CORE_WINDOW: Final = 2.0
 # Below this there is no distribution to fit.
 MIN_EVENTS: Final = 10
+# Each step halves the distance from the fixed point; a discrete sample may swing between two windows at the end.
+MAX_STEPS: Final = 100
 
 # A Gaussian cut at +-2 sigma: variance and variance of the square, in units of sigma^2 and sigma^4.
 _DENSITY_AT_EDGE: Final = float(np.exp(-0.5 * CORE_WINDOW**2) / np.sqrt(2.0 * np.pi))
@@ -106,27 +108,32 @@ def core_sigma(residuals: FloatArray) -> CoreFit:
         raise ValueError(f"expected finite residuals, got {np.count_nonzero(~np.isfinite(values))} that are not")
     if len(values) < MIN_EVENTS:
         return CoreFit(np.nan, np.nan, np.nan, np.nan, len(values))
-    mean = float(np.median(values))
-    # The middle half of a Gaussian lies within 0.6745 sigma, and tails do not reach it.
-    sigma = float(np.median(np.abs(values - mean))) / 0.6745 or float(values.std())
-    for _ in range(100):
-        first, last = np.searchsorted(values, [mean - CORE_WINDOW * sigma, mean + CORE_WINDOW * sigma])
-        core = values[first:last]
-        if sigma == 0 or len(core) < 2:
-            break
-        new_mean, new_sigma = float(core.mean()), float(core.std()) / np.sqrt(_CUT_VARIANCE)
-        rests = abs(new_mean - mean) + abs(new_sigma - sigma) < 1e-6 * sigma
-        mean, sigma = new_mean, float(new_sigma)
-        if rests:
-            break
-    num_core = max(len(core), 1)
+    mean, sigma, num_core = _resting_window(values)
     return CoreFit(
         sigma=sigma,
         sigma_error=sigma / float(np.sqrt(_CUT_VARIANCE_OF_SQUARE * num_core)),
         mean=mean,
         mean_error=sigma / float(np.sqrt(_CUT_VARIANCE * num_core)),
-        num_core=len(core),
+        num_core=num_core,
     )
+
+
+def _resting_window(values: FloatArray) -> tuple[float, float, int]:
+    """Return mean, sigma and number of sorted values of the window that its own contents confirm."""
+    mean = float(np.median(values))
+    # The middle half of a Gaussian lies within 0.6745 sigma, and tails do not reach it.
+    sigma = float(np.median(np.abs(values - mean))) / 0.6745 or float(values.std())
+    num_core = len(values)
+    for _ in range(MAX_STEPS):
+        first, last = np.searchsorted(values, [mean - CORE_WINDOW * sigma, mean + CORE_WINDOW * sigma])
+        core = values[first:last]
+        if sigma == 0 or len(core) < 2:
+            break
+        before = mean, sigma
+        mean, sigma, num_core = float(core.mean()), float(core.std()) / _CUT_VARIANCE**0.5, len(core)
+        if abs(mean - before[0]) + abs(sigma - before[1]) < 1e-6 * sigma:
+            break
+    return mean, sigma, num_core
 
 
 def quantile_68(residuals: FloatArray) -> Quantile:
