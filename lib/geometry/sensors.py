@@ -214,7 +214,7 @@ def load_sensors(path: Path) -> SensorTable:
     """
     rows = _read_rows(path)
     nominal = nominal_sensors()
-    positions, normals = rows[:, 1:4], nominal.normals.copy()
+    positions = rows[:, 1:4]
     distance = np.linalg.norm(positions - nominal.positions, axis=1)
     worst = int(np.argmax(distance))
     if not distance[worst] < 5.0:
@@ -222,17 +222,23 @@ def load_sensors(path: Path) -> SensorTable:
             f"{path}: sensor {worst} lies {distance[worst]:.1f} cm from its nominal place "
             f"{nominal.positions[worst].round(2)}, got {positions[worst]}. Expected cm in the frame of the target."
         )
-    if rows.shape[1] == 7:
-        length = np.linalg.norm(rows[:, 4:7], axis=1, keepdims=True)
-        normals = rows[:, 4:7] / np.where(length > 0, length, 1.0)
-    cosine = np.sum(normals * nominal.normals, axis=1)
+    normals = _read_normals(path, rows) if rows.shape[1] == 7 else nominal.normals.copy()
+    return _frozen(SensorTable(positions.copy(), normals, nominal.face_codes.copy()))
+
+
+def _read_normals(path: Path, rows: FloatArray) -> FloatArray:
+    """Return the last three columns as unit vectors, shape (4760, 3), if they point into the xenon."""
+    nominal = nominal_sensors().normals
+    length = np.linalg.norm(rows[:, 4:7], axis=1, keepdims=True)
+    normals = rows[:, 4:7] / np.where(length > 0, length, 1.0)
+    cosine = np.sum(normals * nominal, axis=1)
     worst = int(np.argmin(cosine))
     if not cosine[worst] > np.cos(np.deg2rad(30.0)):
         raise GeometryError(
-            f"{path}: sensor {worst} looks along {rows[worst, 4:7]}, expected about {nominal.normals[worst].round(3)}: "
+            f"{path}: sensor {worst} looks along {rows[worst, 4:7]}, expected about {nominal[worst].round(3)}: "
             "normals point into the xenon."
         )
-    return _frozen(SensorTable(positions.copy(), normals, nominal.face_codes.copy()))
+    return normals
 
 
 def _read_rows(path: Path) -> FloatArray:
