@@ -1,6 +1,5 @@
 """Look for everything that is wrong with a configuration, its files and its checkpoints before a training starts."""
 
-import argparse
 import json
 import sys
 from collections.abc import Sequence
@@ -9,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lib.cli.entry import EXIT_DONE, EXIT_USER_ERROR, run_command
+from lib.cli.options import training_options, training_parser
 from lib.cli.schemas import SCHEMAS, TrainingConfiguration
 from lib.config.document import Document, read_document
 from lib.config.loading import validate
@@ -21,22 +21,19 @@ if TYPE_CHECKING:
 
 def main(arguments: Sequence[str]) -> int:
     """Parse, check, tell."""
-    parser = argparse.ArgumentParser(prog="python -m lib.check", description=__doc__)
-    parser.add_argument("--config", type=Path, required=True, metavar="X.yaml", help="configuration of a training")
-    parser.add_argument(
-        "--set", dest="assignments", action="append", default=[], metavar="SECTION.KEY=VALUE", help="override a setting"
-    )
+    parser = training_parser("lib.check", __doc__ or "")
     parser.add_argument("--kind", choices=sorted(SCHEMAS), help="which training, where the file does not say")
     parser.add_argument("--json", action="store_true", help="one JSON object per finding")
-    options = parser.parse_args(arguments)
-    config = _load(options.config, options.assignments, options.kind)
+    parsed = parser.parse_args(arguments)
+    options = training_options(parsed)
+    config = _load(options.config, options.assignments, parsed.kind)
     # Torch takes seconds to import; mistakes in the configuration need not wait for it.
     from lib.cli.preflight import preflight  # noqa: PLC0415
 
     findings = preflight(config)
-    sys.stdout.write("".join(_line(finding, as_json=options.json) for finding in findings))
+    sys.stdout.write("".join(_line(finding, as_json=parsed.json) for finding in findings))
     num_errors = sum(finding.severity == "error" for finding in findings)
-    if not options.json:
+    if not parsed.json:
         sys.stdout.write(f"{options.config}: {num_errors or 'no'} error{'s' if num_errors != 1 else ''} found\n")
     return EXIT_USER_ERROR if num_errors else EXIT_DONE
 

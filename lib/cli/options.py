@@ -1,4 +1,4 @@
-"""The options that the training commands share."""
+"""The options that the training commands and their check share."""
 
 import argparse
 import json
@@ -20,13 +20,12 @@ class TrainingOptions:
     assignments: list[str]
 
 
-def parse_training_options(command: str, description: str, arguments: Sequence[str]) -> TrainingOptions:
-    """Parse the command line of a training.
+def training_parser(command: str, description: str) -> argparse.ArgumentParser:
+    """Return a parser of the options that name a configuration and what overrides it.
 
     Args:
         command: Module name, for the usage line.
         description: First line of the help.
-        arguments: What follows the command.
     """
     parser = argparse.ArgumentParser(prog=f"python -m {command}", description=description)
     parser.add_argument("--config", type=Path, required=True, metavar="X.yaml", help="configuration of the run")
@@ -42,11 +41,20 @@ def parse_training_options(command: str, description: str, arguments: Sequence[s
         "--resume_from", metavar="CKPT", help="go on from a checkpoint; auto takes the run's last one if there is one"
     )
     parser.add_argument("--init_from", metavar="CKPT", help="start from the weights of a checkpoint where they fit")
-    options = parser.parse_args(arguments)
-    assignments: list[str] = list(options.assignments)
+    return parser
+
+
+def training_options(parsed: argparse.Namespace) -> TrainingOptions:
+    """Return what a parser of ``training_parser`` read."""
+    assignments: list[str] = list(parsed.assignments)
     for key in ("resume_from", "init_from"):
-        value: str | None = vars(options)[key]
+        value: str | None = vars(parsed)[key]
         if value is not None:
             # Quoted, so that a path is never read as anything else.
             assignments.append(f"checkpoint.{key}={json.dumps(value)}")
-    return TrainingOptions(options.config, assignments)
+    return TrainingOptions(parsed.config, assignments)
+
+
+def parse_training_options(command: str, description: str, arguments: Sequence[str]) -> TrainingOptions:
+    """Parse the command line of a training; the arguments are what follows the command."""
+    return training_options(training_parser(command, description).parse_args(arguments))
