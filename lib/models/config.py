@@ -46,6 +46,8 @@ class EncoderConfig(Section):
             raise ValueError(f"encoder_dim must be a multiple of num_heads ({self.num_heads})")
         if len(self.stage_dims) != len(self.stage_depths) or not self.stage_dims:
             raise ValueError("stage_dims and stage_depths must have the same length, at least 1")
+        if min((*self.stage_dims, *self.stage_depths, *(self.outer_fine_pool or ())), default=1) < 1:
+            raise ValueError("every number of stage_dims, stage_depths and outer_fine_pool must be at least 1")
         if self.outer_fine_pool and (45 % self.outer_fine_pool[0] or 72 % self.outer_fine_pool[1]):
             raise ValueError("outer_fine_pool must divide the 45 x 72 fine grid")
         if self.outer_mode == "split" and "outer_fine_pool" not in self.model_fields_set:
