@@ -1,5 +1,7 @@
 """AdamW with decay on weight matrices alone."""
 
+from typing import Any
+
 import torch
 from torch import nn
 from torch.optim import AdamW
@@ -46,3 +48,15 @@ def set_learning_rate(optimizer: torch.optim.Optimizer, lr: float) -> None:
     """Give every parameter group the same learning rate."""
     for group in optimizer.param_groups:
         group["lr"] = lr
+
+
+def load_optimizer_state(optimizer: torch.optim.Optimizer, state: dict[str, Any]) -> None:
+    """Take over the moments that ``state_dict`` returned; weight decay stays as configured now.
+
+    Raises:
+        ValueError: If the state belongs to other parameters.
+    """
+    decays = [group["weight_decay"] for group in optimizer.param_groups]
+    optimizer.load_state_dict(state)
+    for group, decay in zip(optimizer.param_groups, decays, strict=True):
+        group["weight_decay"] = decay
