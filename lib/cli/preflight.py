@@ -3,7 +3,6 @@
 import os
 import shutil
 from collections.abc import Iterator
-from pathlib import Path
 
 from lib.cli.assembly import assemble
 from lib.cli.schemas import RegressorConfig, TrainingConfiguration
@@ -12,7 +11,8 @@ from lib.data.inspection import Finding, inspect_dataset
 from lib.data.normalization import Normalization
 from lib.errors import CheckpointError
 from lib.tasks.targets import enabled_targets
-from lib.training.checkpoint import LAST_NAME
+from lib.training.checkpoint import Checkpoint
+from lib.training.recorder import holds_other_run
 
 LEAST_FREE_BYTES = 2 * 10**9
 
@@ -57,9 +57,9 @@ def _model_findings(config: TrainingConfiguration) -> Iterator[Finding]:
     except CheckpointError as error:
         yield Finding("error", "checkpoint.init_from", str(error))
     try:
-        resumed = find_resumed(config, config.mlflow.run_name or "")
-        if resumed is not None:
-            load_resumed(parts.model, resumed, config.kind, normalization, Path(str(config.checkpoint.resume_from)))
+        source = find_resumed(config, config.mlflow.run_name or "")
+        if source is not None:
+            load_resumed(parts.model, Checkpoint.load(source), config.kind, normalization, source)
     except CheckpointError as error:
         yield Finding("error", "checkpoint.resume_from", str(error))
 
@@ -73,7 +73,7 @@ def _folder_findings(config: TrainingConfiguration) -> Iterator[Finding]:
     if free < LEAST_FREE_BYTES:
         yield Finding("warning", "checkpoint.save_dir", f"only {free / 1e9:.1f} GB are free at {existing}.")
     name = config.mlflow.run_name
-    if name and config.checkpoint.resume_from is None and (folder / name / LAST_NAME).exists():
+    if name and holds_other_run(folder / name, find_resumed(config, name)):
         yield Finding(
             "error",
             "mlflow.run_name",

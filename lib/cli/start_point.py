@@ -10,6 +10,7 @@ from lib.config.flat import differences
 from lib.data.normalization import Normalization
 from lib.errors import CheckpointError
 from lib.training.checkpoint import LAST_NAME, Checkpoint, initialize_from, load_weights
+from lib.training.optimizer import load_optimizer_state
 from lib.training.protocol import B
 from lib.training.recorder import ModelIdentity
 from lib.training.trainer import Progress, Trainer
@@ -17,24 +18,21 @@ from lib.training.trainer import Progress, Trainer
 logger = logging.getLogger(__name__)
 
 ENCODER_PREFIX = "encoder."
+AUTO = "auto"
 
 
-def find_resumed(config: RunConfig, run_name: str) -> Checkpoint | None:
-    """Return the checkpoint that the run goes on from, or None for a new run.
-
-    Raises:
-        CheckpointError: If a checkpoint is asked for and cannot be used.
-    """
+def find_resumed(config: RunConfig, run_name: str) -> Path | None:
+    """Return the checkpoint that the run goes on from, or None for a new run."""
     wanted = config.checkpoint.resume_from
     if wanted is None:
         return None
-    if wanted != "auto":
-        return Checkpoint.load(Path(wanted))
+    if wanted != AUTO:
+        return Path(wanted)
     path = config.checkpoint.save_dir / run_name / LAST_NAME
     if not path.exists():
         logger.info("resume_from auto: %s does not exist, so the run starts anew", path)
         return None
-    return Checkpoint.load(path)
+    return path
 
 
 def require_same_normalization(checkpoint: Checkpoint, normalization: Normalization, source: str) -> None:
@@ -86,17 +84,22 @@ def load_resumed(
 def resume(
     trainer: Trainer[B],
     checkpoint: Checkpoint,
+    source: Path,
     config: RunConfig,
+    *,
     identity: ModelIdentity,
     normalization: Normalization,
 ) -> None:
-    """Put a trainer where an earlier run stopped; raises ``CheckpointError`` like ``load_resumed``."""
-    source = Path(config.checkpoint.resume_from or LAST_NAME)
+    """Put a trainer where an earlier run stopped.
+
+    Raises:
+        CheckpointError: Like ``load_resumed``, or if other parameters are trainable now.
+    """
     load_resumed(trainer.model, checkpoint, identity.kind, normalization, source)
     for difference in differences(checkpoint.config, identity.config):
         logger.info("configuration changed since the checkpoint: %s", difference)
     try:
-        trainer.optimizer.load_state_dict(checkpoint.optimizer)
+        load_optimizer_state(trainer.optimizer, checkpoint.optimizer)
         if trainer.average is not None:
             trainer.average.load_state_dict(checkpoint.average or checkpoint.model)
     except (ValueError, KeyError) as error:

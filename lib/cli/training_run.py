@@ -38,10 +38,12 @@ def run_training(config: TrainingConfiguration) -> int:
     """
     run_name = config.mlflow.run_name or time.strftime(f"{config.kind}_%Y%m%d_%H%M%S")
     normalization = Normalization.from_config(config.normalization)
-    resumed = find_resumed(config, run_name)
+    source = find_resumed(config, run_name)
+    resumed = Checkpoint.load(source) if source else None
     seed_initialization(config.training.seed)
     parts = assemble(config, normalization)
-    initialize(parts.model, config, normalization)
+    if resumed is None:
+        initialize(parts.model, config, normalization)
     parts.model.to(choose_device())
     trainer = Trainer[EventBatch](
         parts.model,
@@ -52,9 +54,9 @@ def run_training(config: TrainingConfiguration) -> int:
         observers=parts.observers,
     )
     identity = _identity(config, normalization, parts)
-    if resumed is not None:
-        resume(trainer, resumed, config, identity, normalization)
-    folder = claim_folder(config.checkpoint, run_name, resumes=resumed is not None)
+    if resumed is not None and source is not None:
+        resume(trainer, resumed, source, config, identity=identity, normalization=normalization)
+    folder = claim_folder(config.checkpoint, run_name, source)
     run_key = uuid.uuid4().hex
     if resumed is not None and not config.checkpoint.new_mlflow_run:
         run_key = resumed.run_key
@@ -97,6 +99,9 @@ def _write_artifacts(trainer: Trainer[EventBatch], parts: Assembly, recorder: Ru
     if not parts.writers:
         return
     best = recorder.folder / BEST_NAME
+    if not best.exists():
+        logger.warning("no validation loss was finite, so there is no best epoch to show")
+        return
     load_weights(trainer.model, Checkpoint.load(best).inference_weights, best)
     trainer.average = None
     trainer.validate(trainer.progress.epochs_done)

@@ -75,7 +75,8 @@ class CheckpointConfig(Section):
     save_interval: int = Field(1, ge=1)
     """Epochs between writings of checkpoint_last.pth; the best one is written whenever it improves."""
     resume_from: str | None = None
-    """Checkpoint to go on from, with optimizer and epoch; auto takes this run's last one if there is one."""
+    """Checkpoint to go on from, with optimizer and epoch; auto takes this run's last one if there is one, and starts
+    anew (from init_from, if given) if not."""
     init_from: Path | None = None
     """Checkpoint whose weights are taken where they fit, such as a pretrained encoder."""
     refresh_lr: bool = False
@@ -89,8 +90,8 @@ class CheckpointConfig(Section):
 
     @model_validator(mode="after")
     def _fits(self) -> "CheckpointConfig":
-        if self.resume_from and self.init_from:
-            raise ValueError("resume_from continues a run and init_from starts one; give one of them")
+        if self.init_from and self.resume_from not in {None, "auto"}:
+            raise ValueError("resume_from continues a run and init_from starts one; give one of them, or auto")
         return self
 
 

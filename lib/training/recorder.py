@@ -1,6 +1,7 @@
 """What a run leaves behind: its folder, journal, checkpoints and its entry in MLflow."""
 
 import logging
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -8,6 +9,7 @@ from typing import Any
 from lib.errors import ConfigError
 from lib.training.checkpoint import BEST_NAME, LAST_NAME, Checkpoint
 from lib.training.config import CheckpointConfig
+from lib.training.folder_lock import FolderLock
 from lib.training.journal import Journal
 from lib.training.protocol import B
 from lib.training.tracking import RunIdentity, Tracker
@@ -31,14 +33,19 @@ class ModelIdentity:
     about: dict[str, Any]
 
 
-def claim_folder(config: CheckpointConfig, run_name: str, *, resumes: bool) -> Path:
+def claim_folder(config: CheckpointConfig, run_name: str, resumed: Path | None) -> Path:
     """Return the folder of a run, created.
 
+    Args:
+        config: Says where runs have their folders.
+        run_name: Name of the folder.
+        resumed: Checkpoint that the run goes on from.
+
     Raises:
-        ConfigError: If it holds another run and this one does not resume it, or if it cannot be created.
+        ConfigError: If it holds another run than the resumed one, or if it cannot be created.
     """
     folder = config.save_dir / run_name
-    if not resumes and (folder / LAST_NAME).exists():
+    if holds_other_run(folder, resumed):
         raise ConfigError(
             f"{folder}: already holds a run. Choose another mlflow.run_name, or go on with that run by "
             "--resume_from auto."
@@ -50,11 +57,28 @@ def claim_folder(config: CheckpointConfig, run_name: str, *, resumes: bool) -> P
     return folder
 
 
+def holds_other_run(folder: Path, resumed: Path | None) -> bool:
+    """Return True if there is a run in the folder, and the checkpoint to go on from is not its own."""
+    is_own = resumed is not None and resumed.resolve().parent == folder.resolve()
+    return not is_own and (folder / LAST_NAME).exists()
+
+
 class RunRecorder:
-    """Writes down each epoch of a run."""
+    """Writes down each epoch of a run.
+
+    Args:
+        folder: Folder of the run; nobody else may use it until ``close``.
+        model: What is trained.
+        run: How it appears in MLflow.
+        save_interval: Epochs between checkpoints.
+
+    Raises:
+        ConfigError: If another process writes to the folder.
+    """
 
     def __init__(self, folder: Path, model: ModelIdentity, run: RunIdentity, *, save_interval: int) -> None:
         self.folder = folder
+        self._lock = FolderLock(folder)
         self._model = model
         self._save_interval = save_interval
         self._journal = Journal(folder)
@@ -70,14 +94,18 @@ class RunRecorder:
             is_last: Whether the training ends here.
         """
         progress = trainer.progress
+        if not (self.folder / BEST_NAME).exists():
+            # A run that goes on from another folder left its best there.
+            progress.best = math.inf
         improved = metrics["val/loss"] < progress.best
         progress.best = min(progress.best, metrics["val/loss"])
         self._tracker.log(self._journal.append(progress.epochs_done, metrics))
         if improved or is_last or progress.epochs_done % self._save_interval == 0:
             checkpoint = self._checkpoint(trainer, metrics)
-            checkpoint.save(self.folder / LAST_NAME)
+            # The best one first: a run that is killed between the two repeats the epoch and finds it better again.
             if improved:
                 checkpoint.save(self.folder / BEST_NAME)
+            checkpoint.save(self.folder / LAST_NAME)
         logger.info(
             "epoch %d: train loss %.4g, validation loss %.4g%s, grad_norm_max %.3g, %.0f events/s, %.0f %% of it "
             "waiting for data",
@@ -95,8 +123,9 @@ class RunRecorder:
         self._tracker.log_artifact(path)
 
     def close(self, status: str) -> None:
-        """End the run in MLflow as FINISHED, FAILED or KILLED."""
+        """End the run in MLflow as FINISHED, FAILED or KILLED, and let go of the folder."""
         self._tracker.close(status)
+        self._lock.release()
 
     def _checkpoint(self, trainer: Trainer[B], metrics: dict[str, float]) -> Checkpoint:
         progress = trainer.progress
