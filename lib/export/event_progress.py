@@ -1,0 +1,42 @@
+"""What a person sees while events pass by."""
+
+import logging
+import time
+from collections.abc import Iterable, Iterator
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from lib.data.source import RawChunk
+
+logger = logging.getLogger(__name__)
+
+SECONDS_BETWEEN_LINES = 10.0
+
+
+def show_progress(
+    chunks: Iterable[RawChunk], num_events: int, *, seconds_between_lines: float = SECONDS_BETWEEN_LINES
+) -> Iterator[RawChunk]:
+    """Yield the chunks with a bar on a terminal, elsewhere with a plain line now and then.
+
+    Args:
+        chunks: Passed on one by one; the time between them counts as work on the last one.
+        num_events: Events in all of them.
+        seconds_between_lines: Least distance of two lines.
+    """
+    console = Console(stderr=True)
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    start = last_line = time.monotonic()
+    done = 0
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
+        task = bar.add_task("predict", total=num_events)
+        for chunk in chunks:
+            yield chunk
+            done += len(chunk)
+            bar.update(task, completed=done)
+            now = time.monotonic()
+            if not console.is_terminal and now - last_line >= seconds_between_lines:
+                logger.info("%d of %d events, %.0f events/s", done, num_events, done / (now - start))
+                last_line = now
+    seconds = time.monotonic() - start
+    logger.info("%d events in %.1f s, %.0f events/s", done, seconds, done / max(seconds, 1e-9))

@@ -1,0 +1,59 @@
+"""Run an exported model over ROOT files and write its predictions, event by event, as a ROOT file."""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from lib.cli.entry import EXIT_DONE, run_command
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Parse, build, run."""
+    options = _parse(arguments)
+    # The runtime and the ROOT library take a second to import; help and mistakes need not wait for them.
+    from lib.export.inference import InferenceOptions, infer  # noqa: PLC0415
+    from lib.export.truth_comparison import format_rows  # noqa: PLC0415
+
+    result = infer(
+        InferenceOptions(
+            model=options.model,
+            inputs=options.input,
+            output=options.output,
+            batch_size=options.batch_size,
+            num_threads=options.num_threads,
+            compare_truth=options.compare_truth,
+        )
+    )
+    sys.stdout.write(f"{options.output}: {result.num_events} events\n")
+    if result.comparison is not None:
+        sys.stdout.write(format_rows(result.comparison.rows()))
+    return EXIT_DONE
+
+
+def _parse(arguments: Sequence[str]) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m lib.infer", description=__doc__)
+    parser.add_argument("--model", type=Path, required=True, metavar="X.onnx", help="file of macro/export_onnx.py")
+    parser.add_argument(
+        "--input", nargs="+", required=True, metavar="PATH", help="ROOT files, folders, quoted globs or lists of these"
+    )
+    parser.add_argument("--output", type=Path, required=True, metavar="X.root", help="file to write")
+    parser.add_argument("--batch_size", type=_positive, default=32, metavar="N", help="events per run of the model")
+    parser.add_argument(
+        "--num_threads", type=_positive, default=0, metavar="N", help="threads of the model; by default one per core"
+    )
+    parser.add_argument(
+        "--compare_truth", action="store_true", help="print 68 %% and bias against the truth in the input"
+    )
+    return parser.parse_args(arguments)
+
+
+def _positive(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"expected at least 1, got {number}")
+    return number
+
+
+if __name__ == "__main__":
+    sys.exit(run_command(main))

@@ -1,0 +1,35 @@
+"""Export the regressor of a checkpoint as an ONNX file: raw npho and time in, physical quantities out."""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from lib.cli.entry import EXIT_DONE, run_command
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Parse, export, tell."""
+    options = _parse(arguments)
+    # Torch takes seconds to import; the help need not wait for it.
+    from lib.export.regressor_export import export_regressor  # noqa: PLC0415
+    from lib.tasks.restore import load_trained  # noqa: PLC0415
+
+    report = export_regressor(load_trained(options.checkpoint), options.output, tasks=options.tasks)
+    print(f"{report.path}: {report.size_bytes / 1e6:.1f} MB; equal to the checkpoint within, in units of each spread:")
+    for output in report.metadata.outputs:
+        difference = report.differences[output.name]
+        print(f"  {output.name:8s} {', '.join(output.labels):12s} {output.unit:4s} {difference:.1e}")
+    return EXIT_DONE
+
+
+def _parse(arguments: Sequence[str]) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python macro/export_onnx.py", description=__doc__)
+    parser.add_argument("checkpoint", type=Path, metavar="CKPT", help="checkpoint of lib.train_regressor")
+    parser.add_argument("--output", type=Path, required=True, metavar="X.onnx", help="file to write")
+    parser.add_argument("--tasks", nargs="+", default=[], metavar="TASK", help="the outputs wanted; all by default")
+    return parser.parse_args(arguments)
+
+
+if __name__ == "__main__":
+    sys.exit(run_command(main))

@@ -1,0 +1,120 @@
+"""One small regressor, exported once; and the metadata of one that was never trained."""
+
+import logging
+from pathlib import Path
+
+import pytest
+import torch
+from torch import nn
+
+from lib.data.config import NormalizationConfig
+from lib.data.normalization import Normalization
+from lib.export.metadata import ModelMetadata, OutputDescription
+from lib.export.regressor_export import ExportReport, export_regressor
+from lib.export.session import ExportedModel
+from lib.models.config import RegressorModelConfig
+from lib.models.regressor import Regressor
+from lib.tasks.config import TaskConfig, TasksConfig
+from lib.tasks.restore import load_trained
+from lib.tasks.targets import enabled_targets
+from lib.training.checkpoint import Checkpoint
+
+TINY = {
+    "stage_dims": (8,),
+    "stage_depths": (1,),
+    "encoder_dim": 16,
+    "num_heads": 2,
+    "dim_feedforward": 16,
+    "num_fusion_layers": 1,
+}
+TASKS = TasksConfig(angle=TaskConfig(), energy=TaskConfig(log_transform=True), timing=TaskConfig(), uvwFI=TaskConfig())
+
+
+def save_checkpoint(model: nn.Module, config: dict[str, object], path: Path) -> Path:
+    normalization = Normalization.from_config(NormalizationConfig())
+    about = {
+        "normalization": normalization.as_dict(),
+        "branches": {"npho": "npho", "time": "relative_time"},
+        "revision": "0123456789ab",
+    }
+    Checkpoint(
+        kind=str(config["kind"]),
+        config=config,
+        about=about,
+        model=model.state_dict(),
+        average={},
+        optimizer={},
+        epochs_done=1,
+        steps_done=1,
+        schedule_start=0,
+        best=1.0,
+        run_key="",
+        metrics={"val/loss": 0.5, "val/broken": float("nan")},
+    ).save(path)
+    return path
+
+
+@pytest.fixture
+def metadata() -> ModelMetadata:
+    return ModelMetadata(
+        kind="regressor",
+        outputs=(
+            OutputDescription("energy", ("energy",), "GeV", "energyTruth"),
+            OutputDescription("uvwFI", ("u", "v", "w"), "cm", "uvwTruth"),
+        ),
+        tree_name="tree",
+        npho_branch="relative_npho",
+        time_branch="relative_time",
+        normalization={"npho_scheme": "sqrt", "npho_scale": 0.58},
+        normalization_fingerprint="0123456789ab",
+        config_sha256="f" * 64,
+        revision="unknown",
+        metrics={"val/loss": 0.1},
+    )
+
+
+@pytest.fixture(scope="session")
+def regressor_checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An untrained regressor of all tasks, whose heads speak as loudly as those of a trained one."""
+    torch.manual_seed(0)
+    config = RegressorModelConfig(**TINY, hidden_dim=8)
+    targets = enabled_targets(TASKS)
+    normalization = Normalization.from_config(NormalizationConfig())
+    model = Regressor(config, {target.name: target.width for target in targets}, normalization)
+    for parameter in model.parameters():
+        if parameter.ndim > 1:
+            nn.init.normal_(parameter, std=0.3)
+    values = {
+        "kind": "regressor",
+        "data": {"tree_name": "tree"},
+        "model": config.model_dump(mode="json"),
+        "tasks": TASKS.model_dump(mode="json"),
+    }
+    return save_checkpoint(model, values, tmp_path_factory.mktemp("regressor") / "checkpoint_best.pth")
+
+
+@pytest.fixture(scope="session")
+def export_log() -> list[str]:
+    """What was logged, at the level of a training's log, while the report was made."""
+    return []
+
+
+@pytest.fixture(scope="session")
+def report(regressor_checkpoint: Path, export_log: list[str]) -> ExportReport:
+    """The export of that regressor; takes ten seconds, so it is made once."""
+    handler = logging.Handler(logging.INFO)
+    handler.emit = lambda record: export_log.append(record.getMessage())
+    root = logging.getLogger()
+    level = root.level
+    root.setLevel(logging.INFO)
+    root.addHandler(handler)
+    try:
+        return export_regressor(load_trained(regressor_checkpoint), regressor_checkpoint.with_name("model.onnx"))
+    finally:
+        root.removeHandler(handler)
+        root.setLevel(level)
+
+
+@pytest.fixture(scope="session")
+def exported(report: ExportReport) -> ExportedModel:
+    return ExportedModel.open(report.path, num_threads=1)

@@ -1,0 +1,275 @@
+"""Predictions of files must be those of the model, event by event, or there must be one clear message and no file."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+import uproot
+from onnx import TensorProto, helper
+
+from lib.cli.entry import run_command
+from lib.export.metadata import ModelMetadata, OutputDescription
+from lib.infer import main
+
+RUN_COUNTS = {"b.root": (8, 30), "a.root": (5, 17)}
+
+
+def save_model(path: Path, *, npho_branch: str = "npho", tree: str = "tree") -> Path:
+    """Write a model whose predictions are closed forms: the first photon count, and three times in nanoseconds."""
+    energy, position = ("energy", ("energy",), "GeV", "energyTruth"), ("uvwFI", ("u", "v", "w"), "cm", "uvwTruth")
+    metadata = ModelMetadata(
+        kind="regressor",
+        outputs=(OutputDescription(*energy), OutputDescription(*position)),
+        tree_name=tree,
+        npho_branch=npho_branch,
+        time_branch="time",
+        normalization={},
+        normalization_fingerprint="",
+        config_sha256="",
+        revision="unknown",
+        metrics={},
+    )
+    constants = [
+        helper.make_tensor("zero", TensorProto.INT64, [1], [0]),
+        helper.make_tensor("first", TensorProto.INT64, [3], [0, 1, 2]),
+        helper.make_tensor("per_second", TensorProto.FLOAT, [1], [1e9]),
+    ]
+    nodes = [
+        helper.make_node("Gather", ["npho", "zero"], ["energy"], axis=1),
+        helper.make_node("Gather", ["time", "first"], ["seconds"], axis=1),
+        helper.make_node("Mul", ["seconds", "per_second"], ["uvwFI"]),
+    ]
+    inputs = [helper.make_tensor_value_info(name, TensorProto.FLOAT, ["batch", 4760]) for name in ("npho", "time")]
+    outputs = [
+        helper.make_tensor_value_info(name, TensorProto.FLOAT, ["batch", width])
+        for name, width in (("energy", 1), ("uvwFI", 3))
+    ]
+    model = helper.make_model(
+        helper.make_graph(nodes, "closed forms", inputs, outputs, constants),
+        opset_imports=[helper.make_opsetid("", 20)],
+        ir_version=10,
+    )
+    helper.set_model_props(model, metadata.to_properties())
+    onnx.save(model, path)
+    return path
+
+
+def make_events(run: int, count: int) -> dict[str, np.ndarray]:
+    rng = np.random.default_rng(run)
+    npho = rng.exponential(100.0, (count, 4760)).astype(np.float32)
+    time = rng.normal(0.0, 1e-8, (count, 4760)).astype(np.float32)
+    return {
+        "npho": npho,
+        "time": time,
+        "energyTruth": npho[:, 0] - np.float32(2.0),
+        "uvwTruth": (time[:, :3] * np.float32(1e9)).astype(np.float32),
+        "run": np.full(count, run),
+        "event": np.arange(100, 100 + count),
+    }
+
+
+def write_root(path: Path, branches: dict[str, np.ndarray], *, tree: str = "tree") -> Path:
+    with uproot.recreate(path, compression=None) as file:
+        file.mktree(tree, {name: (values.dtype, values.shape[1:]) for name, values in branches.items()})
+        file[tree].extend(branches)
+    return path
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return save_model(tmp_path_factory.mktemp("model") / "model.onnx")
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("data")
+    for name, (run, count) in RUN_COUNTS.items():
+        write_root(folder / name, make_events(run, count))
+    return folder
+
+
+def arguments(model: Path, data: Path | str, output: Path, *more: str) -> Sequence[str]:
+    return ["--model", str(model), "--input", str(data), "--output", str(output), *more]
+
+
+def refused(command: Sequence[str], capsys: pytest.CaptureFixture[str]) -> str:
+    """Run a command that must end with exit code 2, and return its one message."""
+    assert run_command(main, command) == 2
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert captured.err.startswith("error: ")
+    return captured.err
+
+
+@pytest.mark.parametrize("batch_size", ["1", "7", "1000"])
+def test_every_event_is_predicted_once_in_the_order_of_the_files(
+    model: Path, data: Path, tmp_path: Path, batch_size: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    output = tmp_path / "p.root"
+    assert run_command(main, arguments(model, f"{data}/*.root", output, "--batch_size", batch_size)) == 0
+    assert capsys.readouterr().out == f"{output}: 47 events\n"
+    with uproot.open(output) as file:
+        predicted = file["tree"].arrays(library="np")
+    parts = [make_events(*RUN_COUNTS[name]) for name in ("a.root", "b.root")]
+    expected = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+    np.testing.assert_array_equal(predicted["run"], expected["run"])
+    np.testing.assert_array_equal(predicted["event"], expected["event"])
+    np.testing.assert_array_equal(predicted["pred_energy"], expected["npho"][:, 0])
+    np.testing.assert_array_equal(predicted["pred_uvwFI"], expected["uvwTruth"])
+    assert [entry.name for entry in tmp_path.iterdir()] == ["p.root"]
+
+
+def test_several_inputs_and_threads_are_accepted(model: Path, data: Path, tmp_path: Path) -> None:
+    files = [str(data / "b.root"), str(data / "a.root")]
+    command = ["--model", str(model), "--output", str(tmp_path / "p.root"), "--num_threads", "1", "--input", *files]
+    assert run_command(main, command) == 0
+    with uproot.open(tmp_path / "p.root") as file:
+        assert file["tree"].num_entries == 47
+
+
+def test_the_truth_is_compared_on_request(
+    model: Path, data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run_command(main, arguments(model, data, tmp_path / "p.root", "--compare_truth")) == 0
+    lines = [line.split() for line in capsys.readouterr().out.splitlines()]
+    assert lines[2] == ["energy", "energy", "2", "2", "GeV", "47"]
+    assert lines[3] == ["uvwFI", "u", "0", "0", "cm", "47"]
+    assert lines[6] == ["uvwFI", "distance", "0", "cm", "47"]
+
+
+def test_real_data_without_truth_and_numbers_are_predicted(model: Path, tmp_path: Path) -> None:
+    events = make_events(3, 4)
+    write_root(tmp_path / "real.root", {"npho": events["npho"], "time": events["time"]})
+    assert run_command(main, arguments(model, tmp_path / "real.root", tmp_path / "p.root")) == 0
+    with uproot.open(tmp_path / "p.root") as file:
+        np.testing.assert_array_equal(file["tree/event"].array(library="np"), [0, 1, 2, 3])
+
+
+def test_branches_and_tree_are_those_of_the_model(tmp_path: Path) -> None:
+    model = save_model(tmp_path / "m.onnx", npho_branch="relative_npho", tree="rec")
+    events = make_events(3, 4)
+    branches = {"npho": events["npho"], "relative_npho": events["npho"] + 1, "time": events["time"]}
+    write_root(tmp_path / "real.root", branches, tree="rec")
+    assert run_command(main, arguments(model, tmp_path / "real.root", tmp_path / "p.root")) == 0
+    with uproot.open(tmp_path / "p.root") as file:
+        np.testing.assert_array_equal(file["tree/pred_energy"].array(library="np"), events["npho"][:, 0] + 1)
+
+
+def test_the_predictions_name_their_model(model: Path, data: Path, tmp_path: Path) -> None:
+    assert run_command(main, arguments(model, data, tmp_path / "p.root")) == 0
+    with uproot.open(tmp_path / "p.root") as file:
+        assert json.loads(str(file["model"]))["kind"] == "regressor"
+
+
+def _no_model(folder: Path) -> Sequence[str]:
+    return arguments(folder / "missing.onnx", folder / "a.root", folder / "p.root")
+
+
+def _not_a_model(folder: Path) -> Sequence[str]:
+    (folder / "m.onnx").write_bytes(b"root, not ONNX")
+    return arguments(folder / "m.onnx", folder / "a.root", folder / "p.root")
+
+
+def _no_input(folder: Path) -> Sequence[str]:
+    return arguments(save_model(folder / "m.onnx"), folder / "missing.root", folder / "p.root")
+
+
+def _not_root(folder: Path) -> Sequence[str]:
+    (folder / "x.root").write_bytes(b"PK..")
+    return arguments(save_model(folder / "m.onnx"), folder / "x.root", folder / "p.root")
+
+
+def _wrong_width(folder: Path) -> Sequence[str]:
+    events = make_events(1, 2)
+    write_root(folder / "x.root", {"npho": events["npho"][:, :4759], "time": events["time"]})
+    return arguments(save_model(folder / "m.onnx"), folder / "x.root", folder / "p.root")
+
+
+def _no_branch(folder: Path) -> Sequence[str]:
+    return arguments(save_model(folder / "m.onnx", npho_branch="relative_npho"), folder / "a.root", folder / "p.root")
+
+
+def _no_truth(folder: Path) -> Sequence[str]:
+    events = make_events(1, 2)
+    write_root(folder / "x.root", {"npho": events["npho"], "time": events["time"]})
+    return arguments(save_model(folder / "m.onnx"), folder / "x.root", folder / "p.root", "--compare_truth")
+
+
+def _output_is_input(folder: Path) -> Sequence[str]:
+    return arguments(save_model(folder / "m.onnx"), folder / "*.root", folder / "a.root")
+
+
+def _output_below_a_file(folder: Path) -> Sequence[str]:
+    return arguments(save_model(folder / "m.onnx"), folder / "a.root", folder / "m.onnx" / "p.root")
+
+
+@pytest.mark.parametrize(
+    ("prepare", "message"),
+    [
+        (_no_model, r"missing.onnx: no such model"),
+        (_not_a_model, r"m.onnx: cannot be read as an ONNX model"),
+        (_no_input, r"missing.root: no such file. Nearest in"),
+        (_not_root, r"x.root: not a ROOT file"),
+        (_wrong_width, r"expected 4760 values per event, got 4759"),
+        (_no_branch, r"m.onnx was trained on the branches 'relative_npho' and 'time' of tree 'tree'"),
+        (_no_truth, r"has no branch 'energyTruth'; nearest:"),
+        (_output_is_input, r"a.root: is one of the input files and would be replaced. Choose another --output"),
+        (_output_below_a_file, r"p.root: cannot be written"),
+    ],
+)
+def test_a_mistake_gives_one_message_and_leaves_nothing(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], prepare: Callable[[Path], Sequence[str]], message: str
+) -> None:
+    write_root(tmp_path / "a.root", make_events(5, 3))
+    command = prepare(tmp_path)
+    before = {path.name: path.stat().st_size for path in tmp_path.iterdir()}
+    assert message in refused(command, capsys)
+    assert {path.name: path.stat().st_size for path in tmp_path.iterdir()} == before
+
+
+def test_damage_in_the_middle_of_the_input_leaves_no_file(
+    model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "a.root"
+    with uproot.recreate(path, compression=uproot.ZLIB(1)) as file:
+        events = make_events(5, 4)
+        file.mktree("tree", {name: (values.dtype, values.shape[1:]) for name, values in events.items()})
+        for _ in range(3):
+            file["tree"].extend(events)
+    with uproot.open(path) as file:
+        place = file["tree/npho"].member("fBasketSeek")[2]
+    content = bytearray(path.read_bytes())
+    content[place + 200 : place + 400] = bytes(200)
+    path.write_bytes(content)
+    assert "branch 'npho'" in refused(arguments(model, path, tmp_path / "p.root"), capsys)
+    assert not (tmp_path / "p.root").exists()
+
+
+@pytest.mark.parametrize("value", ["0", "-3", "many"])
+def test_impossible_numbers_are_refused(value: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        main(arguments(Path("m.onnx"), "a.root", Path("p.root"), "--batch_size", value))
+    assert "--batch_size" in capsys.readouterr().err
+
+
+def test_help_waits_for_no_library() -> None:
+    program = (
+        "import sys; from lib.infer import main\n"
+        "try: main(['--help'])\n"
+        "except SystemExit: pass\n"
+        "slow = {'torch', 'onnxruntime', 'uproot', 'numpy', 'pydantic', 'rich'} & set(sys.modules)\n"
+        "sys.exit(', '.join(slow) or 0)"
+    )
+    result = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert (result.returncode, result.stderr) == (0, "")
+    assert "--compare_truth" in result.stdout
+
+
+def test_inference_needs_no_torch() -> None:
+    program = "import sys, lib.export.inference; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0
