@@ -54,6 +54,9 @@ class RectangularNetwork(nn.Module):
 
     Between stages the image is halved, as long as no side falls below four.
 
+    Attributes:
+        grids: (H, W) of the image in each stage.
+
     Args:
         shape: (H, W) of the image.
         config: Stages and width of the token.
@@ -67,16 +70,15 @@ class RectangularNetwork(nn.Module):
         dims = config.stage_dims
         rates = iter(drop_path_rates(config.drop_path_rate, sum(config.stage_depths)))
         self.stem = PositionalStem(shape, NUM_FEATURES, dims[0], patch)
-        grid = self.stem.shape
+        self.grids = [self.stem.shape]
         self.stages = nn.Sequential()
         for stage, (dim, depth) in enumerate(zip(dims, config.stage_depths, strict=True)):
             if stage > 0:
-                step = 2 if min(patch_grid(grid, 2)) >= SMALLEST_SIDE else 1
-                grid = patch_grid(grid, step)
+                step = 2 if min(patch_grid(self.grids[-1], 2)) >= SMALLEST_SIDE else 1
+                self.grids.append(patch_grid(self.grids[-1], step))
                 self.stages.extend([nn.LayerNorm(dims[stage - 1]), PatchProjection(dims[stage - 1], dim, step)])
             self.stages.extend(ConvNextBlock(dim, next(rates)) for _ in range(depth))
-        self.grid = grid
-        self.register_buffer("pooling", grid_average_matrix(grid, POOLED_SHAPE), persistent=False)
+        self.register_buffer("pooling", grid_average_matrix(self.grids[-1], POOLED_SHAPE), persistent=False)
         self.project = nn.Linear(POOLED_SHAPE[0] * POOLED_SHAPE[1] * dims[-1], config.encoder_dim)
 
     def forward(self, image: Tensor) -> Tensor:

@@ -14,6 +14,8 @@ from lib.models.regressor import Regressor
 HEADS = {"energy": 1, "uvwFI": 3}
 OUTER_MODES = [{}, {"outer_mode": "split", "outer_fine_pool": None}]
 KINDS = ["regressor", "mae", "inpainter"]
+# Tracing takes seconds; the regressor stands for all in a quick run.
+TRACED = ["regressor", *(pytest.param(kind, marks=pytest.mark.slow) for kind in KINDS[1:])]
 
 
 def build(kind, settings, normalization):
@@ -103,7 +105,7 @@ def test_hidden_sensors_do_not_reach_any_output(kind, outer, tiny, normalization
     assert torch.equal(model(x, valid | hidden[..., None], hidden), before)
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", TRACED)
 def test_the_model_compiles_as_one_graph(kind, tiny, normalization, events) -> None:
     model, batch = build(kind, tiny, normalization).eval(), inputs(kind, events)
     # This backend runs what the tracer saw, without a compiler; a graph break raises.
@@ -111,7 +113,7 @@ def test_the_model_compiles_as_one_graph(kind, tiny, normalization, events) -> N
     torch.testing.assert_close(total(compiled(*batch)), total(model(*batch)))
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", TRACED)
 def test_batches_of_any_size_export(kind, tiny, normalization, events) -> None:
     model, batch = build(kind, tiny, normalization).eval(), inputs(kind, events)
     size = torch.export.Dim("batch", min=1, max=4096)
