@@ -3,10 +3,11 @@
 from dataclasses import dataclass
 from typing import Final
 
+import matplotlib as mpl
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.collections import PatchCollection
-from matplotlib.colors import LogNorm, Normalize
+from matplotlib.colors import ListedColormap, LogNorm, Normalize
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
@@ -25,9 +26,10 @@ from lib.geometry.sensors import FloatArray
 
 FIGURE_SIZE: Final = (16.0, 7.9)
 
-# Both maps are perceptually uniform and can be read with any colour vision.
-NPHO_MAP: Final = "inferno"
-TIME_MAP: Final = "viridis"
+# Both maps are perceptually uniform and can be read with any colour vision. The palest end of the first would vanish on
+# white paper.
+NPHO_MAP: Final = ListedColormap(mpl.colormaps["inferno"](np.linspace(0.0, 0.92, 256)))
+TIME_MAP: Final = mpl.colormaps["viridis"]
 
 # Decades of the photon scale: below a thousandth of the brightest sensor there is only noise to see.
 NPHO_DECADES: Final = 3.0

@@ -4,9 +4,12 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from matplotlib.colors import Colormap
 from matplotlib.figure import Figure
 
 from lib.evaluation.event_display import (
+    NPHO_MAP,
+    TIME_MAP,
     DisplayedEvent,
     centred_time_ns,
     draw_event,
@@ -98,3 +101,10 @@ def test_the_time_scale_is_symmetric_and_not_stretched_by_outliers() -> None:
     scale = time_scale(times)
     assert scale.vmax == -scale.vmin
     assert scale.vmax == pytest.approx(1.8, abs=0.1)
+
+
+@pytest.mark.parametrize("colours", [NPHO_MAP, TIME_MAP])
+def test_colours_grow_lighter_throughout_and_stand_out_on_white(colours: Colormap) -> None:
+    lightness = colours(np.linspace(0, 1, 64))[:, :3] @ np.array([0.2126, 0.7152, 0.0722])
+    assert (np.diff(lightness) > 0).all()
+    assert lightness[-1] < 0.9
