@@ -6,6 +6,7 @@ MLflow takes seconds to import and to create its tables, so it is imported at th
 import fcntl
 import hashlib
 import logging
+import os
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 
 MAX_PARAMETER_LENGTH = 500
 KEY_TAG = "run_key"
+SQLITE = "sqlite:///"
 
 
 class MlflowStore:
@@ -100,8 +102,16 @@ class MlflowStore:
 
 @contextmanager
 def _exclusive(uri: str) -> Iterator[None]:
-    """Hold a lock that all runs of this machine with the same store share."""
-    name = hashlib.sha256(f"{Path.cwd()} {uri}".encode()).hexdigest()[:16]
-    with Path(tempfile.gettempdir(), f"xec_mlflow_{name}.lock").open("w") as file:
+    """Hold a lock that all runs with the same store share."""
+    with _lock_path(uri).open("w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield
+
+
+def _lock_path(uri: str) -> Path:
+    """Return the lock of a store: beside a database, where other users and machines that write it find it too."""
+    if uri.startswith(SQLITE):
+        database = Path(uri.removeprefix(SQLITE))
+        return database.with_name(f".{database.name}.lock")
+    name = hashlib.sha256(uri.encode()).hexdigest()[:16]
+    return Path(tempfile.gettempdir(), f"xec_mlflow_{os.getuid()}_{name}.lock")

@@ -1,0 +1,150 @@
+"""Following a run in MLflow without ever waiting for it."""
+
+import logging
+import math
+import threading
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lib.training.journal import Record
+from lib.training.mlflow_store import MlflowStore
+from lib.training.tracking import DEFAULT_STORE, RunIdentity, Tracker, tracking_uri
+
+IDENTITY = RunIdentity("tests", "run", "key", {"training.lr": "1"}, {"kind": "mae"})
+JOURNAL = Path("artifacts/run/metrics.jsonl")
+
+
+class StoreDownError(OSError):
+    pass
+
+
+class FakeStore(MlflowStore):
+    """Remembers calls in order; the one that is told to fails, the one that is told to waits."""
+
+    calls: list[tuple[Any, ...]]
+    failing = ""
+    gate: threading.Event
+
+    def note(self, *call: Any) -> None:
+        self.calls.append(call)
+        if call[0] == "open":
+            self.gate.wait(60)
+        if call[0] == self.failing:
+            raise StoreDownError("the store is down\nwith many details")
+
+    @staticmethod
+    def failures() -> tuple[type[Exception], ...]:
+        return (OSError,)
+
+    def open_run(self, name: str, key: str, parameters: dict[str, str], tags: dict[str, str]) -> str:
+        self.note("open", name, key, parameters, tags)
+        return "run-id"
+
+    def log_metrics(self, run_id: str, metrics: dict[str, float], step: int, time_ms: int) -> None:
+        self.note("metrics", run_id, metrics, step, time_ms)
+
+    def log_artifact(self, run_id: str, path: Path) -> None:
+        self.note("artifact", run_id, path)
+
+    def end_run(self, run_id: str, status: str) -> None:
+        self.note("end", run_id, status)
+
+
+@pytest.fixture
+def store(monkeypatch: pytest.MonkeyPatch) -> type[FakeStore]:
+    class Store(FakeStore):
+        calls: list[tuple[Any, ...]] = []  # noqa: RUF012 - one list for each test
+        gate = threading.Event()
+
+    Store.gate.set()
+    monkeypatch.setattr("lib.training.tracking.MlflowStore", Store)
+    return Store
+
+
+def warnings(caplog: pytest.LogCaptureFixture) -> list[str]:
+    return [record.getMessage() for record in caplog.records if record.levelno == logging.WARNING]
+
+
+def test_everything_reaches_the_store_in_order(store: type[FakeStore], caplog: pytest.LogCaptureFixture) -> None:
+    tracker = Tracker(IDENTITY, JOURNAL)
+    tracker.log(Record(1, 1000, {"loss": 0.5}))
+    tracker.log(Record(2, 2000, {"loss": 0.25}))
+    tracker.log_artifact(Path("a.pdf"))
+    tracker.close("FINISHED")
+    assert store.calls == [
+        ("open", "run", "key", {"training.lr": "1"}, {"kind": "mae"}),
+        ("metrics", "run-id", {"loss": 0.5}, 1, 1000),
+        ("metrics", "run-id", {"loss": 0.25}, 2, 2000),
+        ("artifact", "run-id", Path("a.pdf")),
+        ("end", "run-id", "FINISHED"),
+    ]
+    assert warnings(caplog) == []
+
+
+def test_values_that_are_not_finite_stay_in_the_journal(store: type[FakeStore]) -> None:
+    tracker = Tracker(IDENTITY, JOURNAL)
+    tracker.log(Record(1, 1000, {"loss": math.nan, "grad_norm_max": math.inf, "lr": 1.0}))
+    tracker.close("FINISHED")
+    assert ("metrics", "run-id", {"lr": 1.0}, 1, 1000) in store.calls
+
+
+@pytest.mark.parametrize("failing", ["open", "metrics", "artifact", "end"])
+def test_a_store_that_fails_is_one_warning_that_names_cause_and_journal(
+    store: type[FakeStore], caplog: pytest.LogCaptureFixture, failing: str
+) -> None:
+    store.failing = failing
+    tracker = Tracker(IDENTITY, JOURNAL)
+    for step in (1, 2, 3):
+        tracker.log(Record(step, 1000, {"loss": 0.5}))
+    tracker.log_artifact(Path("a.pdf"))
+    tracker.close("FINISHED")
+    assert warnings(caplog) == [
+        f"MLflow failed (StoreDownError: the store is down); the training goes on and its records are in {JOURNAL}"
+    ]
+    assert [call[0] for call in store.calls].count(failing) == 1
+
+
+def test_a_store_that_hangs_delays_neither_records_nor_the_end_for_long(
+    store: type[FakeStore], caplog: pytest.LogCaptureFixture
+) -> None:
+    store.gate.clear()
+    tracker = Tracker(IDENTITY, JOURNAL)
+    tracker.log(Record(1, 1000, {"loss": 0.5}))
+    tracker.close("FINISHED", wait_seconds=0.05)
+    assert warnings(caplog) == [f"MLflow does not answer; its records are in {JOURNAL}"]
+    store.gate.set()
+    tracker._thread.join(60)
+    assert [call[0] for call in store.calls] == ["open", "metrics", "end"]
+
+
+def test_the_environment_names_the_store_and_sqlite_is_the_default(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:1")
+    assert tracking_uri() == "http://127.0.0.1:1"
+    for unset in ("", None):
+        monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+        if unset is not None:
+            monkeypatch.setenv("MLFLOW_TRACKING_URI", unset)
+        assert tracking_uri() == DEFAULT_STORE == "sqlite:///mlruns.db"
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("broken", ["no such folder", "no database", "no driver", "no scheme"])
+def test_a_real_store_that_cannot_be_used_is_one_warning(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, broken: str
+) -> None:
+    (tmp_path / "text.db").write_text("this is no database, whatever its name says" * 100)
+    uris = {
+        "no such folder": f"sqlite:///{tmp_path / 'absent' / 'deep' / 'runs.db'}",
+        "no database": f"sqlite:///{tmp_path / 'text.db'}",
+        "no driver": "postgresql+absent://user@127.0.0.1/runs",
+        "no scheme": "carrier-pigeon://loft",
+    }
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", uris[broken])
+    tracker = Tracker(IDENTITY, JOURNAL)
+    tracker.log(Record(1, 1000, {"loss": 0.5}))
+    tracker.close("FINISHED")
+    ours = [message for message in warnings(caplog) if str(JOURNAL) in message]
+    assert len(ours) == 1
+    assert ours[0].startswith("MLflow failed (")
