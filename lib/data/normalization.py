@@ -96,6 +96,14 @@ class Normalization:
             every input; and what is valid, shape (..., 4760, 2), bool. A time is valid only with a valid count of at
             least ``npho_threshold``.
         """
+        npho_input, time_input, npho_valid, time_valid = self.channels(npho, time)
+        return torch.stack([npho_input, time_input], dim=-1), torch.stack([npho_valid, time_valid], dim=-1)
+
+    def channels(self, npho: Tensor, time: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Return what ``apply`` interleaves: inputs of photons and time, then what is valid of each, shape (..., 4760).
+
+        A loader that writes them into rows of its own is spared a copy.
+        """
         # A comparison is False for NaN, so bounds on both sides are all that "finite" needs. Each pass counts in the
         # loader.
         not_above = npho <= INVALID_ABOVE
@@ -105,7 +113,7 @@ class Normalization:
         usable = torch.where(not_above & (npho >= self.npho_domain), npho, 0.0)
         npho_input = torch.where(npho_valid, self._forward_npho(usable), self.sentinel_npho)
         time_input = torch.where(time_valid, time / self.time_scale - self.time_shift, self.sentinel_time)
-        return torch.stack([npho_input, time_input], dim=-1), torch.stack([npho_valid, time_valid], dim=-1)
+        return npho_input, time_input, npho_valid, time_valid
 
     def inverse_npho(self, x: Tensor) -> Tensor:
         """Return photons from network inputs of the photon channel, any shape; sentinels are not recognized."""

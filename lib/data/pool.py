@@ -108,7 +108,8 @@ class PoolDataset(Dataset[PoolEvents | PoolFailure]):
         entries, target = torch.from_numpy(chosen), torch.from_numpy(rows)
         for start in range(0, len(chosen), SLICE_EVENTS):
             some, here = entries[start : start + SLICE_EVENTS], target[start : start + SLICE_EVENTS]
-            into.x[here], into.valid[here] = self._normalization.apply(npho[some], time[some])
+            channels = self._normalization.channels(npho[some], time[some])
+            into.x[here, :, 0], into.x[here, :, 1], into.valid[here, :, 0], into.valid[here, :, 1] = channels
         for name, values in raw.truth.items():
             into.truth[name][target] = torch.from_numpy(values)[entries]
         into.run[target] = torch.from_numpy(raw.run)[entries]
