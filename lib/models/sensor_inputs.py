@@ -10,6 +10,9 @@ from lib.geometry.outer_grid import FINE_SHAPE, outer_grid
 NUM_FEATURES = 4
 """Normalized npho, normalized time, and whether (or for which share of a cell) each was measured."""
 
+# Photons that stand for none: the slope of a square root is infinite at zero, and a saliency map is made of slopes.
+NO_CHARGE = 1e-6
+
 
 def sentinel_inputs(normalization: Normalization) -> Tensor:
     """Return the network inputs of a sensor without npho and without time, shape (2,)."""
@@ -116,7 +119,7 @@ class OuterImage(nn.Module):
         totals = self._merge(torch.cat([npho, x[..., 1:]], dim=-1) * measured)
         count = self._merge(measured)
         means = totals / count.clamp_min(1.0)
-        charge = means[..., 0] * window
+        charge = means[..., 0] * window + NO_CHARGE
         # Only the count is transformed: a mean of normalized times is the normalized mean already.
         charge_input = self.normalization.apply(charge, torch.zeros_like(charge))[0][..., 0]
         merged = torch.where(count > 0, torch.stack([charge_input, means[..., 1]], dim=-1), self.sentinels)

@@ -4,6 +4,8 @@ import numpy as np
 import pytest
 import torch
 
+from lib.data.config import NormalizationConfig
+from lib.data.normalization import Normalization
 from lib.geometry.faces import rectangular_face, staggered_face
 from lib.geometry.outer_grid import outer_grid
 from lib.models.sensor_inputs import OuterImage, RectangularImage, SensorFeatures, StaggeredSensors
@@ -72,6 +74,15 @@ def test_times_are_averaged_over_measured_cells_only(normalization) -> None:
     np.testing.assert_allclose(image[0, ..., 1].numpy()[some], expected, rtol=1e-4)
     assert not some.all()
     assert (image[0, ..., 1].numpy()[~some] == normalization.sentinel_time).all()
+
+
+@pytest.mark.parametrize("scheme", ["log1p", "sqrt", "anscombe", "linear"])
+def test_a_dark_face_has_finite_slopes(scheme) -> None:
+    normalization = Normalization.from_config(NormalizationConfig(npho_scheme=scheme))
+    x, valid = normalization.apply(torch.zeros(1, 4760), torch.zeros(1, 4760))
+    x.requires_grad_()
+    OuterImage((3, 3), normalization)(SensorFeatures(normalization)(x, valid)).sum().backward()
+    assert torch.isfinite(x.grad).all()
 
 
 def test_a_dead_window_shows_the_sentinel(normalization) -> None:
