@@ -12,8 +12,8 @@ def main(arguments: Sequence[str]) -> int:
     """Parse, build, run."""
     options = _parse(arguments)
     # The runtime and the ROOT library take a second to import; help and mistakes need not wait for them.
+    from lib.evaluation.comparison import format_summaries  # noqa: PLC0415
     from lib.export.inference import InferenceOptions, infer  # noqa: PLC0415
-    from lib.export.truth_comparison import format_rows  # noqa: PLC0415
 
     result = infer(
         InferenceOptions(
@@ -27,7 +27,7 @@ def main(arguments: Sequence[str]) -> int:
     )
     sys.stdout.write(f"{options.output}: {result.num_events} events\n")
     if result.comparison is not None:
-        sys.stdout.write(format_rows(result.comparison.rows()))
+        sys.stdout.write(format_summaries(result.comparison.summaries()))
     return EXIT_DONE
 
 
@@ -43,7 +43,7 @@ def _parse(arguments: Sequence[str]) -> argparse.Namespace:
         "--num_threads", type=_positive, default=0, metavar="N", help="threads of the model; by default one per core"
     )
     parser.add_argument(
-        "--compare_truth", action="store_true", help="print 68 %% and bias against the truth in the input"
+        "--compare_truth", action="store_true", help="print core width, 68 %% and bias against the truth of the input"
     )
     return parser.parse_args(arguments)
 

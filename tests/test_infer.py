@@ -66,7 +66,7 @@ def make_events(run: int, count: int) -> dict[str, np.ndarray]:
     return {
         "npho": npho,
         "time": time,
-        "energyTruth": npho[:, 0] - np.float32(2.0),
+        "energyTruth": npho[:, 0] / np.float32(1.02),  # predicted 2 % too high
         "uvwTruth": (time[:, :3] * np.float32(1e9)).astype(np.float32),
         "run": np.full(count, run),
         "event": np.arange(100, 100 + count),
@@ -136,10 +136,12 @@ def test_the_truth_is_compared_on_request(
     model: Path, data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert run_command(main, arguments(model, data, tmp_path / "p.root", "--compare_truth")) == 0
-    lines = [line.split() for line in capsys.readouterr().out.splitlines()]
-    assert lines[2] == ["energy", "energy", "2", "2", "GeV", "47"]
-    assert lines[3] == ["uvwFI", "u", "0", "0", "cm", "47"]
-    assert lines[6] == ["uvwFI", "distance", "0", "cm", "47"]
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[1].split() == ["quantity", "core", "sigma", "68", "%", "bias", "events"]
+    assert [line.split()[0] for line in lines[2:]] == ["energy", "u", "v", "w", "distance"]
+    energy, depth = lines[2].split(), lines[5].split()
+    assert (energy[1], energy[5], energy[8], energy[-1]) == ("(%)", "2", "2", "47")
+    assert (depth[1], depth[5], depth[8], depth[-1]) == ("(mm)", "0", "0", "47")
 
 
 def test_real_data_without_truth_and_numbers_are_predicted(model: Path, tmp_path: Path) -> None:

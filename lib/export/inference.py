@@ -62,8 +62,8 @@ class InferenceResult:
 def infer(options: InferenceOptions) -> InferenceResult:
     """Predict every event of the input, in the order of files and entries.
 
-    Memory does not grow with the number of events; a comparison with the truth keeps its residuals, 36 bytes an event
-    for all four tasks.
+    Memory does not grow with the number of events; a comparison with the truth keeps both, 56 bytes an event for
+    all four tasks.
 
     Args:
         options: What to do.
@@ -107,8 +107,8 @@ def _check_inputs(options: InferenceOptions, plan: BranchPlan) -> list[FileSchem
         # The names come from the model and not from a configuration that could be changed.
         truth = f"; for --compare_truth also {', '.join(plan.truth_branches)}" if plan.truth_branches else ""
         raise DataError(
-            f"{error}\n{options.model} was trained on the branches {plan.npho_branch!r} and {plan.time_branch!r} of tree "
-            f"{plan.tree_name!r}, so the input must have them{truth}."
+            f"{error}\n{options.model} was trained on the branches {plan.npho_branch!r} and {plan.time_branch!r} of "
+            f"tree {plan.tree_name!r}, so the input must have them{truth}."
         ) from error
 
 

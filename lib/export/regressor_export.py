@@ -68,7 +68,8 @@ def export_regressor(trained: TrainedModel, path: Path, *, tasks: Sequence[str] 
         with atomic_path(path) as temporary:
             program = build_graph(model, examples, names, metadata.to_properties())
             program.save(temporary, external_data=False)
-            differences = check_parity(model, ExportedModel.open(temporary, use_gpu=False))
+            exported = ExportedModel.open(temporary, num_threads=torch.get_num_threads(), use_gpu=False)
+            differences = check_parity(model, exported)
     except OSError as error:
         raise ExportError(f"{path}: cannot be written ({error.strerror}).") from error
     return ExportReport(path, path.stat().st_size, metadata, differences)

@@ -1,6 +1,7 @@
 """One small regressor, exported once; and the metadata of one that was never trained."""
 
 import logging
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -52,6 +53,15 @@ def save_checkpoint(model: nn.Module, config: dict[str, object], path: Path) -> 
         metrics={"val/loss": 0.5, "val/broken": float("nan")},
     ).save(path)
     return path
+
+
+@pytest.fixture(autouse=True, scope="session")
+def one_thread() -> Iterator[None]:
+    """Networks as small as these spend their time waiting for a second thread."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
 
 
 @pytest.fixture
