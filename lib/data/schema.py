@@ -80,7 +80,7 @@ class FileReport:
         path: The file.
         schema: None when there are problems.
         problems: One message each, naming the file.
-        conversions: Branches that are stored as another number type and are converted to float32, one message each.
+        conversions: Sensor branches that are stored as another number type and are converted, one message each.
     """
 
     path: Path
@@ -148,7 +148,8 @@ def _examine_tree(path: Path, tree: uproot.TTree, plan: BranchPlan) -> FileRepor
         problem = _examine_branch(tree[name], width)
         if problem:
             problems.append(f"{place}, branch {name!r}: {problem} {advice}, or write the file anew.")
-        elif tree[name].interpretation.from_dtype.base != np.dtype(">f4"):
+        elif width == NUM_SENSORS and tree[name].interpretation.from_dtype.base != np.dtype(">f4"):
+            # Truth in double precision is usual; for sensors it doubles the reading.
             stored = tree[name].interpretation.to_dtype.base.name
             conversions.append(f"branch {name!r} is stored as {stored} and is converted to float32.")
     if problems:
