@@ -3,9 +3,10 @@
 import numpy as np
 
 from lib.data.branches import INVALID_ABOVE, NO_VALUE
-from lib.geometry.sensors import NUM_SENSORS, FloatArray
+from lib.geometry.sensors import FloatArray
 from lib.simulation.config import TimingConfig
 from lib.simulation.detector_state import DetectorState
+from lib.simulation.kernels import Kernels
 from lib.simulation.light import Light
 from lib.simulation.particles import Float32Array
 
@@ -18,29 +19,44 @@ _REFERENCE_PHOTOELECTRONS = 50.0
 _SECONDS_PER_NS = np.float32(1e-9)
 
 
-def detect_photons(rng: np.random.Generator, photons: Float32Array, detector: DetectorState) -> Float32Array:
+def detect_photons(
+    rng: np.random.Generator, photons: Float32Array, detector: DetectorState, kernels: Kernels
+) -> Float32Array:
     """Draw the measured photoelectrons of each sensor.
 
     Args:
         rng: Source of randomness.
         photons: Expected light, shape (n, 4760).
         detector: Efficiencies and noise.
+        kernels: Loops to work with.
 
     Returns:
         Photoelectrons with excess and electronic noise, shape (n, 4760); small ones may be negative.
     """
     mean = photons * detector.efficiency
-    variance = mean * detector.excess_noise
-    small = np.flatnonzero(mean < _POISSON_BELOW)
-    counts = rng.poisson(mean.ravel()[small]).astype(np.float32)
-    mean.ravel()[small] = counts
+    is_small = mean < _POISSON_BELOW
+    uniform = rng.random(mean.shape, dtype=np.float32)
+    counts = kernels.poisson_counts(np.minimum(mean, _POISSON_BELOW), uniform)
+    detected = np.where(is_small, counts, mean)
     # The counts have Poisson's variance already; only the excess is left to draw.
-    variance.ravel()[small] = counts * (detector.excess_noise[small % NUM_SENSORS] - 1)
+    variance = detected * (detector.excess_noise - is_small)
     variance += detector.noise**2
     np.sqrt(variance, out=variance)
-    variance *= rng.standard_normal(mean.shape, dtype=np.float32)
-    mean += variance
-    return mean
+    variance *= standard_normal(rng, mean.shape)
+    detected += variance
+    return detected
+
+
+def standard_normal(rng: np.random.Generator, shape: tuple[int, int]) -> Float32Array:
+    """Draw standard normal numbers in single precision; the last axis must be even.
+
+    Source: Box and Muller, Ann. Math. Stat. 29, 610 (1958): twice as fast here as NumPy's generator, since its
+        logarithms and sines run in vectors.
+    """
+    half = shape[1] // 2
+    radius = np.sqrt(-2 * np.log1p(-rng.random((shape[0], half), dtype=np.float32)))
+    azimuth = np.float32(2 * np.pi) * rng.random((shape[0], half), dtype=np.float32)
+    return np.concatenate([radius * np.cos(azimuth), radius * np.sin(azimuth)], axis=1)
 
 
 def measure_times(

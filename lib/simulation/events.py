@@ -30,14 +30,16 @@ from lib.data.branches import (
 )
 from lib.geometry.coordinates import BoolArray, emission_angles, xyz_to_uvw
 from lib.geometry.sensors import NUM_SENSORS, FloatArray
-from lib.simulation.config import SimulationConfig
+from lib.simulation.config import OutputConfig, SimulationConfig
 from lib.simulation.detector_state import build_detector
 from lib.simulation.electronics import detect_photons, measure_times, relative_to_event
 from lib.simulation.generator import Emission, draw_emission
+from lib.simulation.kernels import available_kernels
 from lib.simulation.light import Light, LightModel
+from lib.simulation.particles import SPEED_OF_LIGHT
 from lib.simulation.pileup import Pileup, draw_pileup, overlay
 from lib.simulation.shower import Deposits, simulate_showers
-from lib.simulation.voxels import FINE_CELL, Sources, merge_deposits, sum_by_index
+from lib.simulation.voxels import Sources, merge_deposits, sum_by_index
 
 BLOCK_EVENTS = 500
 # Events whose sensors are worked on together: their arrays stay in the processor's cache.
@@ -80,13 +82,14 @@ class EventSimulator:
         self._config = config
         self._seed, self._run = seed, run
         self.detector = build_detector(config, run)
-        self._light = LightModel(self.detector.sensors, config.xenon)
+        self._kernels = available_kernels()
+        self._light = LightModel(self.detector.sensors, config.xenon, self._kernels)
 
     def block(self, index: int) -> Columns:
         """Return the branches of the events from ``index * BLOCK_EVENTS`` on, a whole block."""
         rng = np.random.Generator(np.random.SFC64([self._seed, self._run, index]))
         accepted = self._draw_accepted(rng)
-        sources = merge_deposits(accepted.deposits, BLOCK_EVENTS, FINE_CELL)
+        sources = merge_deposits(accepted.deposits, BLOCK_EVENTS)
         pileup = draw_pileup(rng, BLOCK_EVENTS, self._config) if self._config.pileup.probability > 0 else None
         start = rng.uniform(-1, 1, BLOCK_EVENTS) * self._config.trigger.t0_spread
         columns = self._truth(accepted, sources, pileup, start)
@@ -125,12 +128,14 @@ class EventSimulator:
     def _truth(self, accepted: _Accepted, sources: Sources, pileup: Pileup | None, start: FloatArray) -> Columns:
         """Return the branches that say what really happened."""
         flight = accepted.first_interaction - accepted.emission.vertex
-        direction = flight / np.linalg.norm(flight, axis=1, keepdims=True)
+        distance = np.linalg.norm(flight, axis=1)
+        direction = flight / distance[:, None]
         second = pileup.present if pileup else np.zeros(BLOCK_EVENTS, dtype=bool)
         return {
             RUN: np.full(BLOCK_EVENTS, self._run, dtype=np.int64),
             ENERGY: accepted.emission.energy * _GEV_PER_MEV,
-            TIME_TRUTH: start * _SECONDS_PER_NS,
+            # At the first interaction: the vertex, which this detector does not see, would blur it by 46 ps.
+            TIME_TRUTH: (start + distance / float(SPEED_OF_LIGHT)) * _SECONDS_PER_NS,
             UVW: xyz_to_uvw(accepted.first_interaction),
             XYZ: accepted.first_interaction,
             VERTEX: accepted.emission.vertex,
@@ -143,15 +148,17 @@ class EventSimulator:
 
     def _sensors(self, rng: np.random.Generator, sources: Sources, pileup: Pileup | None, start: FloatArray) -> Columns:
         """Return the branches of the sensors, each of shape (BLOCK_EVENTS, 4760)."""
-        chunks = []
+        names = sensor_branches(self._config.output)
+        sensors = {name: np.empty((BLOCK_EVENTS, NUM_SENSORS), dtype=np.float32) for name in names}
         for first in range(0, BLOCK_EVENTS, _CHUNK_EVENTS):
             events = np.arange(first, first + _CHUNK_EVENTS)
             light = self._expected_light(sources.pick(events), pileup.pick(events) if pileup else None)
             if self._config.xenon.fluctuation > 0:
                 fluctuation = rng.normal(1.0, self._config.xenon.fluctuation, (_CHUNK_EVENTS, 1))
                 light = Light(light.photons * fluctuation.astype(np.float32), light.arrival)
-            chunks.append(self._read_out(rng, light, start[events]))
-        return {name: np.concatenate([chunk[name] for chunk in chunks]) for name in chunks[0]}
+            for name, values in self._read_out(rng, light, start[events]).items():
+                sensors[name][first : first + _CHUNK_EVENTS] = values
+        return sensors
 
     def _expected_light(self, sources: Sources, pileup: Pileup | None) -> Light:
         light = self._light.expected(sources)
@@ -165,7 +172,7 @@ class EventSimulator:
     def _read_out(self, rng: np.random.Generator, light: Light, start: FloatArray) -> Columns:
         """Return the branches of the sensors for a chunk of events."""
         detector, output = self.detector, self._config.output
-        photoelectrons = detect_photons(rng, light.photons, detector)
+        photoelectrons = detect_photons(rng, light.photons, detector, self._kernels)
         time = measure_times(rng, photoelectrons, light, start, detector=detector, timing=self._config.timing)
         npho = photoelectrons / detector.calibration
         npho[:, detector.dead] = NO_VALUE
@@ -178,14 +185,17 @@ class EventSimulator:
         return columns
 
 
+def sensor_branches(output: OutputConfig) -> list[str]:
+    """Return the names of the branches with one value per sensor."""
+    relative = [RELATIVE_NPHO, RELATIVE_TIME] if output.relative else []
+    return [NPHO, TIME, *relative, *([NPHO_EXPECTED] if output.expected_light else [])]
+
+
 def branch_types(config: SimulationConfig) -> dict[str, np.dtype[Any]]:
     """Return name and type of each branch of a file, in the order in which they stand."""
-    sensors = [NPHO, TIME]
-    if config.output.relative:
-        sensors += [RELATIVE_NPHO, RELATIVE_TIME]
-    if config.output.expected_light:
-        sensors.append(NPHO_EXPECTED)
-    types: dict[str, np.dtype[Any]] = {name: np.dtype((np.float32, (NUM_SENSORS,))) for name in sensors}
+    types: dict[str, np.dtype[Any]] = {
+        name: np.dtype((np.float32, (NUM_SENSORS,))) for name in sensor_branches(config.output)
+    }
     types |= {name: np.dtype(np.int64) for name in (RUN, EVENT, N_GAMMA)}
     types |= {name: np.dtype(np.float64) for name in (ENERGY, TIME_TRUTH, DEPOSITED_ENERGY)}
     types |= {name: np.dtype((np.float64, (3,))) for name in (UVW, XYZ, VERTEX, EMISSION_VECTOR, LIGHT_CENTRE)}

@@ -5,18 +5,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from lib.geometry.coordinates import xyz_to_uvw
-from lib.geometry.sensors import (
-    MPPC_CHIP_GAP,
-    MPPC_CHIP_WIDTH,
-    NUM_MPPC,
-    FloatArray,
-    IndexArray,
-    SensorTable,
-)
+from lib.geometry.sensors import MPPC_CHIP_GAP, MPPC_CHIP_WIDTH, NUM_MPPC, FloatArray, IndexArray, SensorTable
 from lib.geometry.solid_angle import rectangle_solid_angle
 from lib.simulation.inner_face import patch_ids
+from lib.simulation.kernels import LightConstants, point_response
+from lib.simulation.optics import angular_response, receiver_rows
 from lib.simulation.particles import Float32Array
-from lib.simulation.response import angular_response
 
 _DEPTH = 2.5  # cm; below it the expansion of the solid angle is good to 1 %
 _HALF_WIDTH = 2  # sensors to each side
@@ -27,50 +21,62 @@ _MIN_HEIGHT = np.float32(1e-3)  # cm
 
 @dataclass(frozen=True)
 class NearLight:
-    """Light of shallow sources on the sensors next to them.
+    """What the expansion of the solid angle misses, for shallow sources and the sensors next to them.
 
     Attributes:
         source: Index of each shallow source, ascending, shape (n,).
         sensor_ids: Its patch of sensors, shape (n, 25).
-        share: Share of its light that each accepts, shape (n, 25).
+        missing: Exact share of its light less that of the expansion, shape (n, 25).
+        distance: From the source to the sensor's centre, cm, shape (n, 25).
     """
 
     source: IndexArray
     sensor_ids: IndexArray
-    share: Float32Array
+    missing: Float32Array
+    distance: Float32Array
 
 
-class MppcSurfaces:
-    """Where the MPPCs are and how they are turned, for sources close to them.
+class NearField:
+    """The MPPCs' places and orientations, for sources close to them.
 
     Args:
         sensors: The detector.
-        attenuation: Inverse length at which direct light is lost, 1/cm.
+        constants: The light's way to a sensor.
     """
 
-    def __init__(self, sensors: SensorTable, attenuation: np.float32) -> None:
+    def __init__(self, sensors: SensorTable, constants: LightConstants) -> None:
         normals = sensors.normals[:NUM_MPPC]
         along_beam = np.array([0.0, 0.0, 1.0]) - normals * normals[:, 2:]
         along_beam /= np.linalg.norm(along_beam, axis=1, keepdims=True)
-        self._positions = sensors.positions[:NUM_MPPC]
-        self._frames = np.stack([along_beam, np.cross(normals, along_beam), normals], axis=1)
-        self._attenuation = attenuation
+        frames = np.stack([along_beam, np.cross(normals, along_beam), normals])
+        self._frames = np.ascontiguousarray(frames.transpose(0, 2, 1), dtype=np.float32)  # (axis, xyz, sensor)
+        self._receivers = receiver_rows(sensors)[:, :NUM_MPPC]
+        self._constants = constants
 
-    def near_light(self, position: FloatArray) -> NearLight:
-        """Return the light of those sources that are shallow.
+    def correct(self, position: FloatArray) -> NearLight:
+        """Return the corrections for those sources that are shallow.
 
         Args:
             position: Of all sources, cm, shape (n, 3).
         """
         shallow = np.flatnonzero(xyz_to_uvw(position)[:, 2] < _DEPTH)
         ids = patch_ids(position[shallow], _HALF_WIDTH)
-        offset = position[shallow, None] - self._positions[ids]
-        local = np.einsum("skij,skj->isk", self._frames[ids], offset, optimize=True).astype(np.float32)
-        return NearLight(shallow, ids, self._share(*local))
+        receivers = self._receivers[:, ids]
+        offset = position[shallow].T.astype(np.float32)[:, :, None] - receivers[:3]
+        x, y, height = (np.sum(offset * axis[:, ids], axis=0) for axis in self._frames)
+        expanded, distance = point_response(offset, receivers, self._constants)
+        return NearLight(shallow, ids, self.exact_share(x, y, height) - expanded, distance)
 
-    def _share(self, x: Float32Array, y: Float32Array, height: Float32Array) -> Float32Array:
-        """Return the accepted share of the light of sources at (x, y, height) over the centre of their sensor."""
+    def exact_share(self, x: Float32Array, y: Float32Array, height: Float32Array) -> Float32Array:
+        """Return the accepted share of the light of sources above an MPPC, chip by chip.
+
+        Args:
+            x: Along the beam, from the sensor's centre, cm, any shape.
+            y: Along the other side.
+            height: Above the surface; a source behind a displaced sensor does not shine on its face.
+        """
         safe = np.maximum(height, _MIN_HEIGHT)
+        attenuation = np.float32(self._constants.attenuation)
         total = np.zeros_like(x)
         for chip_x in (-_CHIP_OFFSET, _CHIP_OFFSET):
             for chip_y in (-_CHIP_OFFSET, _CHIP_OFFSET):
@@ -79,6 +85,5 @@ class MppcSurfaces:
                     dx - _CHIP_HALF, dx + _CHIP_HALF, dy - _CHIP_HALF, dy + _CHIP_HALF, safe
                 )
                 distance = np.sqrt(dx * dx + dy * dy + safe * safe)
-                total += solid_angle * angular_response(safe / distance) * np.exp(-self._attenuation * distance)
-        # A source behind a displaced sensor does not shine on its face.
+                total += solid_angle * angular_response(safe / distance) * np.exp(-attenuation * distance)
         return np.where(height > 0, total * np.float32(1 / (4 * np.pi)), np.float32(0))

@@ -10,7 +10,7 @@ from lib.simulation.config import EnergyConfig, SimulationConfig
 from lib.simulation.generator import draw_emission
 from lib.simulation.light import Light
 from lib.simulation.shower import simulate_showers
-from lib.simulation.voxels import FINE_CELL, Sources, merge_deposits
+from lib.simulation.voxels import Sources, merge_deposits
 
 # How much of a pulse falls into the charge window: it decays with the scintillation when it comes too early, and is
 # cut off at the window's end when it comes late.
@@ -51,7 +51,7 @@ def draw_pileup(rng: np.random.Generator, count: int, config: SimulationConfig) 
     )
     deposits = showers.deposits.renumbered(hit)
     delay = rng.uniform(-config.pileup.window, config.pileup.window, count)
-    return Pileup(merge_deposits(deposits, count, FINE_CELL), delay)
+    return Pileup(merge_deposits(deposits, count), delay)
 
 
 def overlay(first: Light, second: Light, delay: FloatArray) -> Light:

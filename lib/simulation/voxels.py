@@ -5,18 +5,34 @@ from dataclasses import dataclass
 import numpy as np
 
 from lib.geometry.coordinates import xyz_to_uvw
-from lib.geometry.sensors import FloatArray, IndexArray
+from lib.geometry.sensors import (
+    CONE_SLOPE,
+    OUTER_RADIUS,
+    PHI_SPAN,
+    REFERENCE_RADIUS,
+    WALL_HALF_LENGTH,
+    FloatArray,
+    IndexArray,
+)
 from lib.simulation.shower import Deposits
 
-FINE_CELL = 1.2  # cm, below the pitch of the MPPCs
-COARSE_CELL = 3.6  # cm, for sensors that are far away
-# Deeper than these, cells are twice and four times as wide: no sensor is near enough to tell.
-_DOUBLE_DEPTH, _QUADRUPLE_DEPTH = 2.4, 7.2
+# Cells are narrower than the pitch of the MPPCs next to a sensor, and twice and four times as wide beyond these
+# distances from the nearest face, where no sensor is near enough to tell.
+_CELL = 0.6  # cm
+_DOUBLE_DISTANCE, _QUADRUPLE_DISTANCE = 2.4, 7.2  # cm
 
 
 def sum_by_index(index: IndexArray, values: FloatArray, count: int) -> FloatArray:
     """Return the sums of the values that share an index, shape (count,), in double precision."""
     return np.bincount(index, values, minlength=count).astype(np.float64, copy=False)
+
+
+def distance_to_faces(uvw: FloatArray) -> FloatArray:
+    """Return the distance in cm to the nearest face, to a few percent, shape (n,) for points of shape (n, 3)."""
+    u, v, w = np.moveaxis(uvw, -1, 0)
+    to_wall = WALL_HALF_LENGTH + w * CONE_SLOPE - np.abs(u)
+    to_end = 0.5 * PHI_SPAN * REFERENCE_RADIUS - np.abs(v)
+    return np.minimum(np.minimum(w, OUTER_RADIUS - REFERENCE_RADIUS - w), np.minimum(to_wall, to_end))
 
 
 @dataclass(frozen=True)
@@ -62,18 +78,17 @@ class Sources:
         return Sources(self.position[chosen], self.energy[chosen], self.time[chosen], bounds)
 
 
-def merge_deposits(deposits: Deposits, num_events: int, cell: float) -> Sources:
+def merge_deposits(deposits: Deposits, num_events: int) -> Sources:
     """Merge the deposits of each event that share a cell of the (u, v, w) lattice.
 
     Args:
         deposits: In any order.
         num_events: Events that they belong to.
-        cell: Width of a shallow cell in cm; deeper cells are wider.
     """
     uvw = xyz_to_uvw(deposits.position.T)
-    depth = uvw[:, 2]
-    level = (depth >= _DOUBLE_DEPTH).astype(np.int64) + (depth >= _QUADRUPLE_DEPTH)
-    lattice = np.floor(uvw / (cell * 2.0**level)[:, None]).astype(np.int64) + 512
+    distance = distance_to_faces(uvw)
+    level = (distance >= _DOUBLE_DISTANCE).astype(np.int64) + (distance >= _QUADRUPLE_DISTANCE)
+    lattice = np.floor(uvw / (_CELL * 2.0**level)[:, None]).astype(np.int64) + 512
     key = (((deposits.event * 4 + level) * 1024 + lattice[:, 0]) * 1024 + lattice[:, 1]) * 1024 + lattice[:, 2]
     unique, owner = np.unique(key, return_inverse=True)
     energy = sum_by_index(owner, deposits.energy, len(unique))
@@ -81,9 +96,3 @@ def merge_deposits(deposits: Deposits, num_events: int, cell: float) -> Sources:
     position = np.stack([sum_by_index(owner, share * axis, len(unique)) for axis in deposits.position], axis=1)
     bounds = np.searchsorted(unique, np.arange(num_events + 1) << 32)
     return Sources(position, energy, sum_by_index(owner, share * deposits.time, len(unique)), bounds)
-
-
-def coarsen(sources: Sources, cell: float) -> Sources:
-    """Return the sources merged further, into wider cells."""
-    merged = Deposits(sources.event, sources.position.T, sources.energy, sources.time)
-    return merge_deposits(merged, sources.num_events, cell)
