@@ -55,7 +55,7 @@ Columns: TypeAlias = dict[str, NDArray[Any]]
 
 
 @dataclass(frozen=True)
-class _Accepted:
+class AcceptedPhotons:
     """The photons of a block that fired the trigger.
 
     Attributes:
@@ -76,6 +76,10 @@ class EventSimulator:
         config: What is simulated.
         seed: Chooses the events.
         run: Run number, which also chooses the events, and the detector where ``detector.per_run`` says so.
+
+    Attributes:
+        detector: The detector of the run.
+        light: How light reaches it.
     """
 
     def __init__(self, config: SimulationConfig, seed: int, run: int) -> None:
@@ -83,12 +87,12 @@ class EventSimulator:
         self._seed, self._run = seed, run
         self.detector = build_detector(config, run)
         self._kernels = available_kernels()
-        self._light = LightModel(self.detector.sensors, config.xenon, self._kernels)
+        self.light = LightModel(self.detector.sensors, config.xenon, self._kernels)
 
     def block(self, index: int) -> Columns:
         """Return the branches of the events from ``index * BLOCK_EVENTS`` on, a whole block."""
-        rng = np.random.Generator(np.random.SFC64([self._seed, self._run, index]))
-        accepted = self._draw_accepted(rng)
+        rng = self.generator(index)
+        accepted = self.draw_accepted(rng)
         sources = merge_deposits(accepted.deposits, BLOCK_EVENTS)
         pileup = draw_pileup(rng, BLOCK_EVENTS, self._config) if self._config.pileup.probability > 0 else None
         start = rng.uniform(-1, 1, BLOCK_EVENTS) * self._config.trigger.t0_spread
@@ -97,7 +101,11 @@ class EventSimulator:
         columns |= self._sensors(rng, sources, pileup, start)
         return columns
 
-    def _draw_accepted(self, rng: np.random.Generator) -> _Accepted:
+    def generator(self, block: int) -> np.random.Generator:
+        """Return the random numbers of a block, from their start."""
+        return np.random.Generator(np.random.SFC64([self._seed, self._run, block]))
+
+    def draw_accepted(self, rng: np.random.Generator) -> AcceptedPhotons:
         """Draw photons until a block of them has fired the trigger."""
         groups: list[tuple[Emission, FloatArray, Deposits]] = []
         missing = BLOCK_EVENTS
@@ -117,7 +125,7 @@ class EventSimulator:
             )
             missing -= len(chosen)
         emissions, first, deposits = zip(*groups, strict=True)
-        return _Accepted(Emission.join(emissions), np.concatenate(first), Deposits.join(deposits))
+        return AcceptedPhotons(Emission.join(emissions), np.concatenate(first), Deposits.join(deposits))
 
     def _triggers(self, first_interaction: FloatArray, deposited: FloatArray) -> BoolArray:
         """Return True for photons that convert within the accepted area and leave enough energy."""
@@ -125,7 +133,7 @@ class EventSimulator:
         inside = (np.abs(u) < self._config.u_max) & (np.abs(v) < self._config.v_max)
         return inside & (deposited > self._config.trigger.min_deposit)
 
-    def _truth(self, accepted: _Accepted, sources: Sources, pileup: Pileup | None, start: FloatArray) -> Columns:
+    def _truth(self, accepted: AcceptedPhotons, sources: Sources, pileup: Pileup | None, start: FloatArray) -> Columns:
         """Return the branches that say what really happened."""
         flight = accepted.first_interaction - accepted.emission.vertex
         distance = np.linalg.norm(flight, axis=1)
@@ -161,11 +169,11 @@ class EventSimulator:
         return sensors
 
     def _expected_light(self, sources: Sources, pileup: Pileup | None) -> Light:
-        light = self._light.expected(sources)
+        light = self.light.expected(sources)
         if pileup is None or not pileup.present.any():
             return light
         hit = np.flatnonzero(pileup.present)
-        both = overlay(light.pick(hit), self._light.expected(pileup.sources.pick(hit)), pileup.delay[hit])
+        both = overlay(light.pick(hit), self.light.expected(pileup.sources.pick(hit)), pileup.delay[hit])
         light.photons[hit], light.arrival[hit] = both.photons, both.arrival
         return light
 
