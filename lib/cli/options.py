@@ -51,8 +51,14 @@ def training_options(parsed: argparse.Namespace) -> TrainingOptions:
         value: str | None = vars(parsed)[key]
         if value is not None:
             # Quoted, so that a path is never read as anything else.
-            assignments.append(f"checkpoint.{key}={json.dumps(value)}")
+            assignments.append(f"checkpoint.{key}={_quoted(value)}")
     return TrainingOptions(parsed.config, assignments)
+
+
+def _quoted(text: str) -> str:
+    """Return text as a quoted YAML scalar."""
+    # JSON would escape an emoji as two halves, and YAML breaks lines at more characters than JSON does.
+    return "".join(c if c.isascii() else f"\\U{ord(c):08x}" for c in json.dumps(text, ensure_ascii=False))
 
 
 def parse_training_options(command: str, description: str, arguments: Sequence[str]) -> TrainingOptions:
