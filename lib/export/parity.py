@@ -12,7 +12,7 @@ from lib.export.session import ExportedModel
 from lib.tasks.targets import Target
 
 TOLERANCE = 1e-5
-"""Largest difference that is accepted, in units of each output's spread."""
+"""Largest difference that is accepted, in units of each output's spread or of its distance from the centre."""
 
 NUM_EVENTS = 500
 BATCH_SIZES = (1, 2, 3, 64)
@@ -27,7 +27,7 @@ def check_parity(model: PhysicalRegressor, exported: ExportedModel, *, seed: int
         seed: Of the events.
 
     Returns:
-        Largest difference of each output in units of its spread.
+        Largest ``scaled_difference`` of each output.
 
     Raises:
         ExportError: If a difference exceeds the tolerance, or if a value is finite in one form alone.
@@ -52,8 +52,11 @@ def check_parity(model: PhysicalRegressor, exported: ExportedModel, *, seed: int
 def scaled_difference(target: Target, left: FloatArray, right: FloatArray) -> FloatArray:
     """Return the largest difference of each event, shape (B,), in units of the target's spread.
 
+    An odd event may be predicted many spreads from the centre, where float32 has fewer digits after the point: there
+    the unit is the distance from the centre.
+
     Args:
-        target: Supplies the spread; for a logarithmic target it grows with the value.
+        target: Supplies centre and spread; for a logarithmic target the spread grows with the value.
         left: Predictions of one form, shape (B, width), in the target's unit.
         right: Predictions of the other form.
 
@@ -63,7 +66,7 @@ def scaled_difference(target: Target, left: FloatArray, right: FloatArray) -> Fl
     same = (left == right) | (np.isnan(left) & np.isnan(right))
     scaled = [target.to_scaled(torch.as_tensor(values, dtype=torch.float64)).numpy() for values in (left, right)]
     with np.errstate(invalid="ignore"):
-        difference = np.abs(scaled[0] - scaled[1])
+        difference = np.abs(scaled[0] - scaled[1]) / np.maximum(1.0, np.abs(scaled[0]))
     comparable = np.isfinite(left) & np.isfinite(right)
     return np.where(same, 0.0, np.where(comparable, difference, np.inf)).max(axis=1)
 

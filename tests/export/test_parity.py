@@ -97,9 +97,16 @@ def test_a_difference_counts_in_units_of_the_spread(target: Target) -> None:
     assert scaled_difference(target, value, value) == [0.0]
 
 
+def test_far_from_the_centre_a_difference_counts_relative_to_the_distance() -> None:
+    position = all_targets(logarithmic=False)[3]
+    values = np.array([[14.0 * 100, 0.0, 5.0], [14.0, 0.0, 5.0]], np.float32)
+    shifted = values + np.array([14.0, 0.0, 0.0], np.float32)
+    assert scaled_difference(position, values, shifted) == pytest.approx([0.01, 1.0], rel=1e-5)
+
+
 def test_the_spread_of_a_logarithmic_target_grows_with_the_value() -> None:
     energy = all_targets(logarithmic=True)[1]
-    values = np.array([[0.01], [0.1]], np.float32)
+    values = np.array([[0.03], [0.05]], np.float32)
     differences = scaled_difference(energy, values, values * np.float32(1.04))
     assert differences == pytest.approx([np.log(1.04) / 0.4] * 2, rel=1e-5)
 

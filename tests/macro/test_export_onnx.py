@@ -2,9 +2,12 @@
 
 import subprocess
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+import torch
+from torch import nn
 
 from lib.cli.entry import run_command
 from lib.errors import CheckpointError
@@ -29,25 +32,55 @@ def test_help_is_given_either_way_it_is_called(program: list[str]) -> None:
     assert "usage: python macro/export_onnx.py" in result.stdout
 
 
-def test_the_summary_names_outputs_units_and_differences(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
-) -> None:
-    seen: list[object] = []
+@dataclass(frozen=True)
+class Saved:
+    """What a checkpoint holds of the trained weights."""
 
-    def export(trained: object, path: Path, *, tasks: list[str]) -> ExportReport:
-        seen.extend([trained, path, tasks])
+    model: dict[str, torch.Tensor]
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A restored model: its averaged weights are 1, the last ones of its training 2."""
+
+    model: nn.Module
+    checkpoint: Saved
+
+
+@pytest.fixture
+def exports(monkeypatch: pytest.MonkeyPatch) -> list[tuple[float, list[str]]]:
+    """Replace reading and exporting; a first weight and the tasks of each export."""
+    seen: list[tuple[float, list[str]]] = []
+
+    def load(path: Path) -> Trained:
+        model = nn.Linear(1, 1, bias=False)
+        nn.init.ones_(model.weight)
+        return Trained(model, Saved({"weight": torch.tensor([[2.0]])}))
+
+    def export(trained: Trained, path: Path, *, tasks: list[str]) -> ExportReport:
+        seen.append((trained.model.state_dict()["weight"].item(), tasks))
         metadata = ModelMetadata("regressor", OUTPUTS, "tree", "npho", "time", {}, "", "", "", {})
         return ExportReport(path, 2_400_000, metadata, {"energy": 3e-7, "uvwFI": 2.0e-6})
 
-    monkeypatch.setattr(restore, "load_trained", lambda path: f"trained from {path.name}")
+    monkeypatch.setattr(restore, "load_trained", load)
     monkeypatch.setattr(regressor_export, "export_regressor", export)
-    output = tmp_path / "model.onnx"
-    assert main(["best.pth", "--output", str(output), "--tasks", "energy", "uvwFI"]) == 0
-    assert seen == ["trained from best.pth", output, ["energy", "uvwFI"]]
+    return seen
+
+
+def test_the_summary_names_outputs_units_and_differences(
+    exports: list[tuple[float, list[str]]], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["best.pth", "--output", "model.onnx", "--tasks", "energy", "uvwFI"]) == 0
+    assert exports == [(1.0, ["energy", "uvwFI"])]
     lines = capsys.readouterr().out.splitlines()
-    assert lines[0].startswith(f"{output}: 2.4 MB; ")
+    assert lines[0].startswith("model.onnx: 2.4 MB; ")
     assert lines[1].split() == ["energy", "energy", "GeV", "3.0e-07"]
     assert lines[2].split() == ["uvwFI", "u,", "v,", "w", "cm", "2.0e-06"]
+
+
+def test_the_last_weights_are_taken_on_request(exports: list[tuple[float, list[str]]]) -> None:
+    assert main(["best.pth", "--output", "model.onnx", "--no-ema"]) == 0
+    assert exports == [(2.0, [])]
 
 
 def test_a_missing_checkpoint_gives_one_message(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
