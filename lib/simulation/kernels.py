@@ -38,9 +38,7 @@ class LightConstants:
 
     def as_array(self) -> Float32Array:
         """Return the constants in the order of the attributes."""
-        return np.array(
-            [self.attenuation, self.slowness, self.grazing, self.slope, self.min_square], dtype=np.float32
-        )
+        return np.array([self.attenuation, self.slowness, self.grazing, self.slope, self.min_square], dtype=np.float32)
 
 
 class Kernels(Protocol):

@@ -41,13 +41,16 @@ class LightModel:
         sensors: The detector.
         xenon: The material.
         kernels: Loops to work with.
+
+    Attributes:
+        constants: The light's way to a sensor.
     """
 
     def __init__(self, sensors: SensorTable, xenon: XenonConfig, kernels: Kernels) -> None:
         self._xenon = xenon
-        self._constants = light_constants(xenon)
+        self.constants = light_constants(xenon)
         self._receivers = receiver_rows(sensors)
-        self._near_field = NearField(sensors, self._constants)
+        self._near_field = NearField(sensors, self.constants)
         self._kernels = kernels
         # With (x, y, z, 1, x^2 + y^2 + z^2) of a point these give its squared distances from the sensors.
         positions = sensors.positions
@@ -65,12 +68,12 @@ class LightModel:
         """Return the direct light: photons, and photons times arrival time in ns, each of shape (n, 4760)."""
         amount = sources.energy * self._xenon.photons_per_mev
         rows = np.stack([*sources.position.T, amount, sources.time]).astype(np.float32)
-        photons, moments = self._kernels.direct_light(self._receivers, rows, sources.bounds, self._constants)
+        photons, moments = self._kernels.direct_light(self._receivers, rows, sources.bounds, self.constants)
         near = self._near_field.correct(sources.position)
         place = (sources.event[near.source, None], near.sensor_ids)
         missing = near.missing * rows[3, near.source, None]
         np.add.at(photons, place, missing)
-        time = rows[4, near.source, None] + np.float32(self._constants.slowness) * near.distance
+        time = rows[4, near.source, None] + np.float32(self.constants.slowness) * near.distance
         np.add.at(moments, place, missing * time)
         # Rounding may leave a trace of darkness below a source that touches a sensor.
         np.maximum(photons, 0, out=photons)
