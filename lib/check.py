@@ -50,12 +50,12 @@ def _kind_of(document: Document, path: Path) -> str:
         ConfigError: If neither names a training.
     """
     declared = document.data.get("kind", path.absolute().parent.name)
-    if declared not in SCHEMAS:
+    if not isinstance(declared, str) or declared not in SCHEMAS:
         raise ConfigError(
             f"{path}: which training is it for? Expected a line 'kind: ...' with one of {', '.join(SCHEMAS)}, got "
             f"{declared!r}; nearest: {nearest(str(declared), SCHEMAS)}. Or say it by --kind."
         )
-    return str(declared)
+    return declared
 
 
 def _line(finding: "Finding", *, as_json: bool) -> str:
