@@ -6,6 +6,7 @@ import uuid
 from pathlib import Path
 from typing import Literal
 
+from lib.cli.artifacts import write_artifacts
 from lib.cli.assembly import Assembly, assemble
 from lib.cli.entry import EXIT_DONE, EXIT_SKIP_CAP
 from lib.cli.schemas import TrainingConfiguration
@@ -14,7 +15,7 @@ from lib.config.flat import flatten
 from lib.data.batch import EventBatch
 from lib.data.normalization import Normalization
 from lib.data.stream import EventStream, open_stream
-from lib.training.checkpoint import BEST_NAME, Checkpoint, load_weights
+from lib.training.checkpoint import Checkpoint
 from lib.training.platform import choose_device, code_revision, environment
 from lib.training.random_state import seed_initialization
 from lib.training.recorder import ModelIdentity, RunRecorder, claim_folder
@@ -79,8 +80,7 @@ def _train_and_close(
             metrics = trainer.run_epoch()
             is_last = trainer.progress.epochs_done == config.training.epochs
             recorder.record_epoch(trainer, metrics, is_last=is_last)
-        if config.checkpoint.save_artifacts:
-            _write_artifacts(trainer, parts, recorder, run_name)
+        write_artifacts(config, trainer, parts, recorder, run_name)
         status = "FINISHED"
     except SkipCapError as error:
         logger.error("stopped: %s", error)
@@ -92,22 +92,6 @@ def _train_and_close(
         recorder.close(status)
     logger.info("finished; everything about the run is in %s", recorder.folder)
     return EXIT_DONE
-
-
-def _write_artifacts(trainer: Trainer[EventBatch], parts: Assembly, recorder: RunRecorder, run_name: str) -> None:
-    """Validate the best epoch once more and write what there is to see of it."""
-    if not parts.writers:
-        return
-    best = recorder.folder / BEST_NAME
-    if not best.exists():
-        logger.warning("no validation loss was finite, so there is no best epoch to show")
-        return
-    load_weights(trainer.model, Checkpoint.load(best).inference_weights, best)
-    trainer.average = None
-    trainer.validate(trainer.progress.epochs_done)
-    for writer in parts.writers:
-        for path in writer.write(recorder.folder, run_name):
-            recorder.record_artifact(path)
 
 
 def _stream(

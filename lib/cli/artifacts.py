@@ -1,0 +1,57 @@
+"""What there is to see and to use of the best epoch, written when a training ends."""
+
+import logging
+
+from lib.cli.assembly import Assembly
+from lib.cli.schemas import RegressorConfig, TrainingConfiguration
+from lib.data.batch import EventBatch
+from lib.errors import ExportError
+from lib.export.regressor_export import export_regressor
+from lib.tasks.restore import load_trained
+from lib.training.checkpoint import BEST_NAME, Checkpoint, load_weights
+from lib.training.recorder import RunRecorder
+from lib.training.trainer import Trainer
+
+logger = logging.getLogger(__name__)
+
+
+def write_artifacts(
+    config: TrainingConfiguration, trainer: Trainer[EventBatch], parts: Assembly, recorder: RunRecorder, run_name: str
+) -> None:
+    """Write figures, predictions and the exported model, as configured, and send them to MLflow.
+
+    The training is over and its checkpoints are safe: an export that fails is logged and spoils nothing.
+    """
+    best = recorder.folder / BEST_NAME
+    if not best.exists():
+        logger.warning("no validation loss was finite, so there is no best epoch to show or to export")
+        return
+    if config.checkpoint.save_artifacts:
+        _write_predictions(trainer, parts, recorder, run_name)
+    if isinstance(config, RegressorConfig) and config.export.onnx:
+        _export(recorder, run_name)
+
+
+def _write_predictions(trainer: Trainer[EventBatch], parts: Assembly, recorder: RunRecorder, run_name: str) -> None:
+    """Validate the best epoch once more and write what the observers saw."""
+    if not parts.writers:
+        return
+    best = recorder.folder / BEST_NAME
+    load_weights(trainer.model, Checkpoint.load(best).inference_weights, best)
+    trainer.average = None
+    trainer.validate(trainer.progress.epochs_done)
+    for writer in parts.writers:
+        for path in writer.write(recorder.folder, run_name):
+            recorder.record_artifact(path)
+
+
+def _export(recorder: RunRecorder, run_name: str) -> None:
+    path = recorder.folder / f"{run_name}.onnx"
+    logger.info("exporting %s; this takes up to two minutes", path)
+    try:
+        report = export_regressor(load_trained(recorder.folder / BEST_NAME), path)
+    except ExportError as error:
+        logger.error("the best model was not exported: %s", error)
+        return
+    logger.info("exported %s, %.1f MB", path, report.size_bytes / 1e6)
+    recorder.record_artifact(path)
