@@ -1,6 +1,8 @@
 """Checkpoint files notice damage."""
 
+import hashlib
 import random
+import struct
 from pathlib import Path
 
 import pytest
@@ -68,3 +70,12 @@ def test_something_else_than_a_dict_is_refused(tmp_path: Path) -> None:
     write_sealed(path, [1, 2])  # type: ignore[arg-type]
     with pytest.raises(CheckpointError, match="expected a checkpoint's dict, got list"):
         read_sealed(path)
+
+
+def test_a_sealed_archive_that_is_none_is_refused(sealed: Path) -> None:
+    """Somebody else's tool sealed half an archive: the digest is right, the content is not."""
+    half = sealed.read_bytes()[: sealed.stat().st_size // 2]
+    digest = hashlib.sha256(half).hexdigest().encode()
+    sealed.write_bytes(half + struct.pack("<H", 71) + b"sha256:" + digest)
+    with pytest.raises(CheckpointError, match=r"cannot be read as a checkpoint \(.*archive"):
+        read_sealed(sealed)
