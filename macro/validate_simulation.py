@@ -76,7 +76,7 @@ def measure(options: argparse.Namespace) -> Iterator[BenchmarkRow]:
         errors.append(residuals(reconstruction, events))
     for name, (required, unit) in FIGURES.items():
         mean, error = tally.mean(name)
-        yield BenchmarkRow(name, mean, unit, error=error, reference=required, n=tally.num_events)
+        yield BenchmarkRow(name, mean, unit, error=error, reference=required, n=int(tally.sums[name][0]))
     worst = light_errors(
         simulator.light, simulator.detector.sensors, config, np.random.default_rng(options.seed), _NUM_LIGHT_SOURCES
     )

@@ -78,12 +78,13 @@ class EventSimulator:
         run: Run number, which also chooses the events, and the detector where ``detector.per_run`` says so.
 
     Attributes:
+        config: What is simulated.
         detector: The detector of the run.
         light: How light reaches it.
     """
 
     def __init__(self, config: SimulationConfig, seed: int, run: int) -> None:
-        self._config = config
+        self.config = config
         self._seed, self._run = seed, run
         self.detector = build_detector(config, run)
         self._kernels = available_kernels()
@@ -94,8 +95,8 @@ class EventSimulator:
         rng = self.generator(index)
         accepted = self.draw_accepted(rng)
         sources = merge_deposits(accepted.deposits, BLOCK_EVENTS)
-        pileup = draw_pileup(rng, BLOCK_EVENTS, self._config) if self._config.pileup.probability > 0 else None
-        start = rng.uniform(-1, 1, BLOCK_EVENTS) * self._config.trigger.t0_spread
+        pileup = draw_pileup(rng, BLOCK_EVENTS, self.config) if self.config.pileup.probability > 0 else None
+        start = rng.uniform(-1, 1, BLOCK_EVENTS) * self.config.trigger.t0_spread
         columns = self._truth(accepted, sources, pileup, start)
         columns[EVENT] = index * BLOCK_EVENTS + np.arange(BLOCK_EVENTS)
         columns |= self._sensors(rng, sources, pileup, start)
@@ -112,9 +113,9 @@ class EventSimulator:
         while missing:
             # A tenth is lost at the edges of the detector; a round more costs as much as hundreds of events.
             tried = missing + missing // 8 + 8
-            emission = draw_emission(rng, tried, self._config)
+            emission = draw_emission(rng, tried, self.config)
             showers = simulate_showers(
-                rng, emission.aim, emission.direction, emission.energy, emission.flight_time, xenon=self._config.xenon
+                rng, emission.aim, emission.direction, emission.energy, emission.flight_time, xenon=self.config.xenon
             )
             deposited = sum_by_index(showers.deposits.event, showers.deposits.energy, tried)
             chosen = np.flatnonzero(self._triggers(showers.first_interaction, deposited))[:missing]
@@ -130,8 +131,8 @@ class EventSimulator:
     def _triggers(self, first_interaction: FloatArray, deposited: FloatArray) -> BoolArray:
         """Return True for photons that convert within the accepted area and leave enough energy."""
         u, v, _ = xyz_to_uvw(first_interaction).T
-        inside = (np.abs(u) < self._config.u_max) & (np.abs(v) < self._config.v_max)
-        return inside & (deposited > self._config.trigger.min_deposit)
+        inside = (np.abs(u) < self.config.u_max) & (np.abs(v) < self.config.v_max)
+        return inside & (deposited > self.config.trigger.min_deposit)
 
     def _truth(self, accepted: AcceptedPhotons, sources: Sources, pileup: Pileup | None, start: FloatArray) -> Columns:
         """Return the branches that say what really happened."""
@@ -156,13 +157,13 @@ class EventSimulator:
 
     def _sensors(self, rng: np.random.Generator, sources: Sources, pileup: Pileup | None, start: FloatArray) -> Columns:
         """Return the branches of the sensors, each of shape (BLOCK_EVENTS, 4760)."""
-        names = sensor_branches(self._config.output)
+        names = sensor_branches(self.config.output)
         sensors = {name: np.empty((BLOCK_EVENTS, NUM_SENSORS), dtype=np.float32) for name in names}
         for first in range(0, BLOCK_EVENTS, _CHUNK_EVENTS):
             events = np.arange(first, first + _CHUNK_EVENTS)
             light = self._expected_light(sources.pick(events), pileup.pick(events) if pileup else None)
-            if self._config.xenon.fluctuation > 0:
-                fluctuation = rng.normal(1.0, self._config.xenon.fluctuation, (_CHUNK_EVENTS, 1))
+            if self.config.xenon.fluctuation > 0:
+                fluctuation = rng.normal(1.0, self.config.xenon.fluctuation, (_CHUNK_EVENTS, 1))
                 light = Light(light.photons * fluctuation.astype(np.float32), light.arrival)
             for name, values in self._read_out(rng, light, start[events]).items():
                 sensors[name][first : first + _CHUNK_EVENTS] = values
@@ -179,9 +180,9 @@ class EventSimulator:
 
     def _read_out(self, rng: np.random.Generator, light: Light, start: FloatArray) -> Columns:
         """Return the branches of the sensors for a chunk of events."""
-        detector, output = self.detector, self._config.output
+        detector, output = self.detector, self.config.output
         photoelectrons = detect_photons(rng, light.photons, detector, self._kernels)
-        time = measure_times(rng, photoelectrons, light, start, detector=detector, timing=self._config.timing)
+        time = measure_times(rng, photoelectrons, light, start, detector=detector, timing=self.config.timing)
         npho = photoelectrons / detector.calibration
         npho[:, detector.dead] = NO_VALUE
         time[:, detector.dead] = NO_VALUE

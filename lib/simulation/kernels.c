@@ -46,17 +46,19 @@ static void event_light(const float *restrict sensors, int64_t num_sensors, cons
                 const float square = fmaxf(dx * dx + dy * dy + dz * dz, min_square);
                 const float inverse = 1.0f / sqrtf(square), distance = square * inverse;
                 const float cosine = fmaxf(dx * nx[k] + dy * ny[k] + dz * nz[k], 0.0f) * inverse;
-                const float change = spread[k] * inverse * inverse * (4.5f - 7.5f * cosine * cosine);
+                const float cosine_square = cosine * cosine, accepted = grazing + slope * cosine;
+                const float tilt = accepted < 1.0f ? slope * cosine * (3.5f - 4.5f * cosine_square) / accepted : 0.0f;
+                const float change = spread[k] * inverse * inverse * (4.5f - 7.5f * cosine_square + tilt);
                 const float size = change > 0.0f ? 1.0f + change : 1.0f / (1.0f - change);
-                const float seen = light * cosine * fminf(1.0f, grazing + slope * cosine) * inverse * inverse * size
-                                   * exp_negative(attenuation * distance);
+                const float share = fminf(area[k] * cosine * inverse * inverse * size, 0.5f);
+                const float seen = light * share * fminf(accepted, 1.0f) * exp_negative(attenuation * distance);
                 sum[k] += seen;
                 timed[k] += seen * (start + slowness * distance);
             }
         }
         for (int64_t k = 0; k < count; k++) {
-            photons[first + k] = sum[k] * area[k];
-            moments[first + k] = timed[k] * area[k];
+            photons[first + k] = sum[k];
+            moments[first + k] = timed[k];
         }
     }
 }

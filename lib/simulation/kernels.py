@@ -152,17 +152,20 @@ def point_response(
     Returns:
         The share, and the distance in cm, each of shape (...).
 
-    Source: Taylor expansion of h / d^3 over the surface, whose second moment along each side is ``spread``. Where a
-        sensor is so near that the series ends badly, the form used here stays within a few percent.
+    Source: Taylor expansion over the surface, whose second moment along each side is ``spread``, of h / d^3, and of
+        h^2 / d^4 where the angular response rises with the cosine. Where a sensor is so near that the series ends
+        badly, its inverse is used, and no sensor sees more than half of the light.
     """
     square = np.maximum(np.sum(offset * offset, axis=0), np.float32(constants.min_square))
     distance = np.sqrt(square)
     cosine = np.maximum(np.sum(offset * sensors[3:6].reshape(3, *_broadcast(offset, sensors)), axis=0), 0) / distance
-    change = sensors[6] / square * (np.float32(4.5) - np.float32(7.5) * cosine * cosine)
+    slope, cosine_square = np.float32(constants.slope), cosine * cosine
+    accepted = np.float32(constants.grazing) + slope * cosine
+    tilt = np.where(accepted < 1, slope * cosine * (np.float32(3.5) - np.float32(4.5) * cosine_square) / accepted, 0)
+    change = sensors[6] / square * (np.float32(4.5) - np.float32(7.5) * cosine_square + tilt)
     size = np.where(change > 0, 1 + change, 1 / (1 - change))
-    accepted = np.minimum(1, np.float32(constants.grazing) + np.float32(constants.slope) * cosine)
-    share = cosine * accepted / square * size * np.exp(-np.float32(constants.attenuation) * distance) * sensors[7]
-    return share, distance
+    share = np.minimum(sensors[7] * cosine / square * size, np.float32(0.5))
+    return share * np.minimum(accepted, 1) * np.exp(-np.float32(constants.attenuation) * distance), distance
 
 
 def _broadcast(offset: Float32Array, sensors: Float32Array) -> tuple[int, ...]:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from lib.data.branches import ENERGY, INVALID_ABOVE, NPHO, TIME, UVW, VERTEX, XYZ
-from lib.geometry.coordinates import uvw_to_xyz
+from lib.geometry.coordinates import uvw_to_xyz, xyz_to_uvw
 from lib.geometry.sensors import NUM_SENSORS, REFERENCE_RADIUS, FloatArray, SensorTable
 from lib.simulation.config import SimulationConfig
 from lib.simulation.events import DEPOSITED_ENERGY, Columns
@@ -18,6 +18,7 @@ SHALLOW = 2.0  # cm
 BRIGHT = 100.0  # photons; sensors with less have no usable time
 _LEAST_DEPTH, _DEEPEST = 0.6, 30.0  # cm
 _LEAST_SHARE = 1e-7
+_CENTRAL_AREA = (13.0, 55.0)  # cm in u and v
 
 
 @dataclass
@@ -26,13 +27,11 @@ class Tally:
 
     Attributes:
         calibration: Photoelectrons per photon of each sensor, shape (4760,).
-        sums: Sum and sum of squares over the events, by the figure's name.
-        num_events: Events so far.
+        sums: Number of events, sum and sum of squares, by the figure's name, shape (3,) each.
     """
 
     calibration: Float32Array
-    sums: dict[str, tuple[float, float]] = field(default_factory=dict)
-    num_events: int = 0
+    sums: dict[str, FloatArray] = field(default_factory=dict)
 
     def add(self, columns: Columns) -> None:
         """Add a block of events."""
@@ -41,8 +40,11 @@ class Tally:
         num_live = live.sum(axis=1)
         # Dead channels would have seen as much as the average live one.
         photoelectrons = np.sum(npho * self.calibration, axis=1, where=live) * NUM_SENSORS / num_live
+        path, entry = conversion_path(columns[VERTEX], columns[XYZ])
+        # Of photons that enter near an edge, those that fly far leave the accepted area: the others look short-lived.
+        central = np.all(np.abs(xyz_to_uvw(entry)[:, :2]) < _CENTRAL_AREA, axis=1)
         figures = {
-            "conversion_length_cm": conversion_path(columns[VERTEX], columns[XYZ]),
+            "conversion_length_cm": path[central],
             "fraction_w_below_2cm": uvw[:, 2] < SHALLOW,
             "deposited_fraction": columns[DEPOSITED_ENERGY] / columns[ENERGY],
             "photoelectrons": photoelectrons,
@@ -50,24 +52,25 @@ class Tally:
             "fraction_above_100": (live & (npho > BRIGHT)).sum(axis=1) / num_live,
         }
         for name, values in figures.items():
-            total, squares = self.sums.get(name, (0.0, 0.0))
-            self.sums[name] = total + float(np.sum(values)), squares + float(np.sum(np.square(values, dtype=float)))
-        self.num_events += len(uvw)
+            powers = np.array([len(values), np.sum(values, dtype=float), np.sum(np.square(values, dtype=float))])
+            self.sums[name] = self.sums.get(name, np.zeros(3)) + powers
 
     def mean(self, name: str) -> tuple[float, float]:
         """Return the mean of a figure and its statistical error."""
-        total, squares = self.sums[name]
-        mean = total / self.num_events
-        variance = max(squares / self.num_events - mean**2, 0.0)
-        return mean, float(np.sqrt(variance / self.num_events))
+        count, total, squares = (float(value) for value in self.sums[name])
+        mean = total / count
+        return mean, float(np.sqrt(max(squares / count - mean**2, 0.0) / count))
 
 
-def conversion_path(vertex: FloatArray, first_interaction: FloatArray) -> FloatArray:
-    """Return how far photons flew in the xenon before they interacted, cm, shape (n,).
+def conversion_path(vertex: FloatArray, first_interaction: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Return how far photons flew in the xenon before they interacted, and where they entered it.
 
     Args:
         vertex: Where they started, inside the cylinder of the MPPCs, cm, shape (n, 3).
         first_interaction: Outside of it, cm, shape (n, 3).
+
+    Returns:
+        Length in cm, shape (n,), and point of entry in cm, shape (n, 3).
     """
     flight = first_interaction - vertex
     distance = np.linalg.norm(flight, axis=1)
@@ -76,8 +79,8 @@ def conversion_path(vertex: FloatArray, first_interaction: FloatArray) -> FloatA
     a = np.sum(direction[:, :2] ** 2, axis=1)
     b = np.sum(direction[:, :2] * vertex[:, :2], axis=1)
     c = np.sum(vertex[:, :2] ** 2, axis=1) - REFERENCE_RADIUS**2
-    entry = (-b + np.sqrt(b * b - a * c)) / a
-    return distance - entry
+    before = (-b + np.sqrt(b * b - a * c)) / a
+    return distance - before, vertex + before[:, None] * direction
 
 
 def light_errors(
