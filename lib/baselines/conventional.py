@@ -12,6 +12,7 @@ from typing import TypedDict
 from zipfile import BadZipFile
 
 import numpy as np
+from numpy.lib.npyio import NpzFile
 
 from lib.atomic import atomic_path
 from lib.baselines.conventional_polynomial import Polynomial, fit_polynomial
@@ -169,8 +170,8 @@ class ConventionalReconstruction:
             DataError: If the file is not one of these.
         """
         try:
-            with np.load(path, allow_pickle=False) as file:
-                return cls(*(Polynomial.from_arrays(file, name) for name in _PARTS))
+            with path.open("rb") as file, NpzFile(file, allow_pickle=False) as arrays:
+                return cls(*(Polynomial.from_arrays(arrays, name) for name in _PARTS))
         except (OSError, ValueError, KeyError, BadZipFile) as error:
             raise DataError(
                 f"{path}: not a conventional reconstruction ({error}). Fit one and save it there."

@@ -12,7 +12,7 @@ _AVOGADRO_BARN = 0.60221  # Avogadro's number times a barn, cm^2/mol
 _CLASSICAL_RADIUS_SQUARED = 0.0794078  # barn
 
 # Mass attenuation coefficients in cm^2/g at these energies in MeV.
-# Source: NIST XCOM, element 54, photoelectric and pair (nuclear and electron field), rounded to two or three digits.
+# Source: approximate values after NIST XCOM, element 54; pairs in the fields of nucleus and electrons together.
 _ENERGIES = (0.05, 0.1, 0.15, 0.2, 0.3, 0.5, 0.8, 1.0, 1.5, 2.0, 3.0, 5.0, 10.0, 20.0, 50.0, 100.0, 300.0)
 _PHOTO = (11, 1.65, 0.53, 0.24, 0.078, 0.019, 5.8e-3, 3.5e-3, 1.6e-3, 9e-4, 5e-4, 2.5e-4, 1e-4, 5e-5, 2e-5, 1e-5, 3e-6)
 _PAIR_ENERGIES = _ENERGIES[7:]

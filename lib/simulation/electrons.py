@@ -76,8 +76,7 @@ def step_electrons(rng: np.random.Generator, electrons: Particles, xenon: XenonC
 def collision_loss(energy: Float32Array, beta_squared: Float32Array, density: float) -> Float32Array:
     """Return the energy lost to collisions in MeV/cm, shape (n,), for kinetic energies in MeV.
 
-    Source: a fit within a few percent to NIST ESTAR for xenon, 0.3 to 60 MeV: minimum near 1.02 MeV cm^2/g with a
-        logarithmic rise.
+    Source: a plain approximation, within twenty percent of Berger and Seltzer's formula for xenon (ICRU 37, 1984).
     """
     return np.float32(1.02 * density) / beta_squared * (1 + np.float32(0.075) * np.log1p(energy))
 

@@ -6,7 +6,7 @@ import pytest
 from lib.simulation.events import Columns, EventSimulator
 from lib.simulation.presets import build_config
 
-NUM_BLOCKS = 6
+NUM_BLOCKS = 5
 
 
 @pytest.fixture(scope="session")
@@ -16,6 +16,6 @@ def simulator() -> EventSimulator:
 
 @pytest.fixture(scope="session")
 def events(simulator: EventSimulator) -> Columns:
-    """3000 events of the default preset."""
+    """2500 events of the default preset."""
     blocks = [simulator.block(index) for index in range(NUM_BLOCKS)]
     return {name: np.concatenate([block[name] for block in blocks]) for name in blocks[0]}

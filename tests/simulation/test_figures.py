@@ -1,6 +1,6 @@
 """The figures by which the simulation is known, at 52.83 MeV with the default preset.
 
-Tolerances are three statistical errors of 3000 events, or the last digit of the figure where that is more.
+Tolerances are three statistical errors of 2500 events, or the last digit of the figure where that is more.
 """
 
 import numpy as np
