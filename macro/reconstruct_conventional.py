@@ -34,7 +34,7 @@ def read_branches(path: Path, names: list[str], tree: str) -> dict[str, NDArray[
     """Return branches of a file; raises ``DataError`` if it has them not."""
     try:
         with uproot.open(path) as file:
-            return file[tree].arrays(names, library="np")
+            return {name: file[tree][name].array(library="np") for name in names}
     except (OSError, uproot.KeyInFileError) as error:
         raise DataError(f"{path}: cannot be read as a tree {tree!r} with {', '.join(names)} ({error}).") from error
 

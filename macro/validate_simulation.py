@@ -36,7 +36,6 @@ CONVENTIONAL = {
     "w_core_mm": (3.4, "mm"),
     "time_core_ps": (62.0, "ps"),
 }
-_NUM_LIGHT_SOURCES = 300
 
 
 def blocks(simulator: EventSimulator, num_events: int) -> Iterator[Columns]:
@@ -67,7 +66,7 @@ def residuals(reconstruction: ConventionalReconstruction, events: Columns) -> di
 
 def measure(options: argparse.Namespace) -> Iterator[BenchmarkRow]:
     """Yield the rows."""
-    config = build_config(options.preset, options.config, [*options.assignments, "output.relative=false"])
+    config = build_config(options.preset, options.config, options.assignments)
     simulator = EventSimulator(config, options.seed, run=1)
     reconstruction = fitted_reconstruction(EventSimulator(config, options.seed + 1, run=1), options.fit_events)
     tally, errors = Tally(simulator.detector.calibration), []
@@ -78,7 +77,7 @@ def measure(options: argparse.Namespace) -> Iterator[BenchmarkRow]:
         mean, error = tally.mean(name)
         yield BenchmarkRow(name, mean, unit, error=error, reference=required, n=int(tally.sums[name][0]))
     worst = light_errors(
-        simulator.light, simulator.detector.sensors, config, np.random.default_rng(options.seed), _NUM_LIGHT_SOURCES
+        simulator.light, simulator.detector.sensors, config, np.random.default_rng(options.seed), options.light_sources
     )
     yield BenchmarkRow("light_error_max", float(worst.max()), "", reference=LIGHT_ERROR, n=len(worst))
     for name, (required, unit) in CONVENTIONAL.items():
@@ -94,6 +93,7 @@ def main(arguments: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--events", type=int, default=20_000, help="events to measure on (default: 20000)")
     parser.add_argument("--fit-events", type=int, default=10_000, help="events of the fit (default: 10000)")
+    parser.add_argument("--light-sources", type=int, default=300, help="points to check light at (default: 300)")
     parser.add_argument("--seed", type=int, default=1, help="of the simulation (default: 1)")
     parser.add_argument("--preset", choices=["default", "data_like", "calibration_55mev"], default="default")
     parser.add_argument("--config", type=Path, metavar="X.yaml", help="settings that differ from the preset")

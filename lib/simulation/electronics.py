@@ -3,7 +3,7 @@
 import numpy as np
 
 from lib.data.branches import INVALID_ABOVE, NO_VALUE
-from lib.geometry.sensors import FloatArray
+from lib.geometry.sensors import NUM_SENSORS, FloatArray
 from lib.simulation.config import TimingConfig
 from lib.simulation.detector_state import DetectorState
 from lib.simulation.kernels import Kernels
@@ -81,15 +81,17 @@ def measure_times(
     Returns:
         Seconds, shape (n, 4760); ``NO_VALUE`` for small pulses.
     """
-    event, sensor = np.nonzero(photoelectrons >= timing.min_photoelectrons)
-    inverse_root = 1 / np.sqrt(photoelectrons[event, sensor])
-    sigma = np.hypot(np.float32(timing.statistics) * inverse_root, np.float32(timing.constant))
+    # Places in the flattened array: a third of all, gathered faster than by event and sensor.
+    place = np.flatnonzero(photoelectrons >= timing.min_photoelectrons)
+    event, sensor = np.divmod(place.astype(np.int32), np.int32(NUM_SENSORS))
+    inverse_root = 1 / np.sqrt(photoelectrons.ravel()[place])
+    sigma = np.sqrt(np.square(np.float32(timing.statistics) * inverse_root) + np.float32(timing.constant**2))
     common = start + timing.event_jitter * rng.standard_normal(len(start))
-    time = light.arrival[event, sensor] + np.float32(timing.walk) * inverse_root + detector.time_offset[sensor]
-    time += sigma * rng.standard_normal(len(event), dtype=np.float32)
+    time = light.arrival.ravel()[place] + np.float32(timing.walk) * inverse_root + detector.time_offset[sensor]
+    time += sigma * rng.standard_normal(len(place), dtype=np.float32)
     time += common.astype(np.float32)[event]
     measured = np.full(photoelectrons.shape, NO_VALUE, dtype=np.float32)
-    measured[event, sensor] = time * _SECONDS_PER_NS
+    measured.ravel()[place] = time * _SECONDS_PER_NS
     return measured
 
 
@@ -104,9 +106,9 @@ def relative_to_event(
         photoelectrons: Measured ones, shape (n, 4760).
     """
     has_npho, has_time = npho < INVALID_ABOVE, time < INVALID_ABOVE
-    largest = np.max(npho, axis=1, where=has_npho, initial=0.0)[:, None]
+    largest = np.where(has_npho, npho, np.float32(0)).max(axis=1, keepdims=True)
     good = has_time & (photoelectrons > _REFERENCE_PHOTOELECTRONS)
-    earliest = np.min(time, axis=1, where=good, initial=NO_VALUE)[:, None]
-    relative_npho = np.where(has_npho & (largest > 0), npho / np.maximum(largest, 1), np.float32(NO_VALUE))
+    earliest = np.where(good, time, np.float32(NO_VALUE)).min(axis=1, keepdims=True)
+    relative_npho = np.where(has_npho & (largest > 0), npho / np.where(largest > 0, largest, 1), np.float32(NO_VALUE))
     relative_time = np.where(has_time & (earliest < INVALID_ABOVE), time - earliest, np.float32(NO_VALUE))
     return relative_npho, relative_time

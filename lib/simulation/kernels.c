@@ -47,9 +47,10 @@ static void event_light(const float *restrict sensors, int64_t num_sensors, cons
                 const float inverse = 1.0f / sqrtf(square), distance = square * inverse;
                 const float cosine = fmaxf(dx * nx[k] + dy * ny[k] + dz * nz[k], 0.0f) * inverse;
                 const float cosine_square = cosine * cosine, accepted = grazing + slope * cosine;
-                const float tilt = accepted < 1.0f ? slope * cosine * (3.5f - 4.5f * cosine_square) / accepted : 0.0f;
-                const float change = spread[k] * inverse * inverse * (4.5f - 7.5f * cosine_square + tilt);
-                const float size = change > 0.0f ? 1.0f + change : 1.0f / (1.0f - change);
+                const float tilt = accepted < 1.0f ? slope * cosine * (3.5f - 4.5f * cosine_square) : 0.0f;
+                /* The factor 1 + change / accepted, or 1 / (1 - change / accepted), by one division. */
+                const float change = spread[k] * inverse * inverse * ((4.5f - 7.5f * cosine_square) * accepted + tilt);
+                const float size = fmaxf(accepted + change, accepted) / fmaxf(accepted - change, accepted);
                 const float share = fminf(area[k] * cosine * inverse * inverse * size, 0.5f);
                 const float seen = light * share * fminf(accepted, 1.0f) * exp_negative(attenuation * distance);
                 sum[k] += seen;

@@ -10,7 +10,7 @@ FIT_BLOCKS, TEST_BLOCKS = 4, 2
 
 
 def simulate(seed: int, num_blocks: int) -> Columns:
-    simulator = EventSimulator(build_config(assignments=["output.relative=false"]), seed=seed, run=1)
+    simulator = EventSimulator(build_config(), seed=seed, run=1)
     blocks = [simulator.block(index) for index in range(num_blocks)]
     return {name: np.concatenate([block[name] for block in blocks]) for name in blocks[0]}
 

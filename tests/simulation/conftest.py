@@ -7,11 +7,12 @@ from lib.simulation.events import Columns, EventSimulator
 from lib.simulation.presets import build_config
 
 NUM_BLOCKS = 5
+ALL_BRANCHES = ["output.expected_light=true", "output.relative=true"]
 
 
 @pytest.fixture(scope="session")
 def simulator() -> EventSimulator:
-    return EventSimulator(build_config(assignments=["output.expected_light=true"]), seed=3, run=1)
+    return EventSimulator(build_config(assignments=ALL_BRANCHES), seed=3, run=1)
 
 
 @pytest.fixture(scope="session")

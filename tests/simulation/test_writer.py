@@ -10,12 +10,10 @@ from lib.simulation.presets import build_config
 from lib.simulation.production import Production, RequestError, produce
 from lib.simulation.writer import OutputError, write_file
 
-SMALL = ["output.relative=false"]
-
 
 def production(output: Path, **changes: object) -> Production:
     settings = {
-        "config": build_config(assignments=SMALL),
+        "config": build_config(),
         "output": output,
         "num_events": 60,
         "seed": 2,
