@@ -6,23 +6,22 @@ Nothing depends on a compiler being there: who asks for a library has a NumPy fo
 import ctypes
 import hashlib
 import logging
-import os
 import platform
 import shutil
 import subprocess
-import tempfile
 from functools import cache
 from pathlib import Path
 
 from lib.atomic import atomic_path
+from lib.user_cache import user_cache_folder
 
 logger = logging.getLogger(__name__)
 
-_FLAGS = ("-O3", "-march=native", "-ffast-math", "-fPIC", "-shared")
+_FLAGS = ("-O3", "-march=native", "-fPIC", "-shared")
 
 
 @cache
-def load_library(source: Path) -> ctypes.CDLL | None:
+def load_library(source: Path, math_flags: tuple[str, ...] = ("-ffast-math",)) -> ctypes.CDLL | None:
     """Return the compiled library of a C file, or None where it cannot be had.
 
     The library is kept in the user's cache folder, under a name that depends on the source, the flags and the
@@ -30,41 +29,31 @@ def load_library(source: Path) -> ctypes.CDLL | None:
 
     Args:
         source: The C file.
+        math_flags: Freedom that the compiler has with floating-point numbers.
     """
     compiler = shutil.which("cc") or shutil.which("gcc") or shutil.which("clang")
     if compiler is None:
         logger.info("no C compiler found; %s falls back to NumPy, which is slower", source.name)
         return None
-    library = _cache_folder() / f"{source.stem}-{_fingerprint(source, compiler)}.so"
+    flags = (*_FLAGS, *math_flags)
+    library = user_cache_folder() / f"{source.stem}-{_fingerprint(source, compiler, flags)}.so"
     try:
         if not library.exists():
             with atomic_path(library) as temporary:
-                _compile(compiler, source, temporary)
+                _compile([compiler, *flags], source, temporary)
         return ctypes.CDLL(str(library))
     except (OSError, subprocess.SubprocessError) as error:
         logger.warning("%s could not be compiled (%s); NumPy serves instead, which is slower", source.name, error)
         return None
 
 
-def _compile(compiler: str, source: Path, library: Path) -> None:
-    command = [compiler, *_FLAGS, str(source), "-o", str(library), "-lm"]
+def _compile(command: list[str], source: Path, library: Path) -> None:
+    command = [*command, str(source), "-o", str(library), "-lm"]
     subprocess.run(command, check=True, capture_output=True, timeout=120)
 
 
-def _cache_folder() -> Path:
-    base = os.environ.get("XDG_CACHE_HOME")
-    folder = (Path(base) if base else Path.home() / ".cache") / "xec-ml"
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError:
-        # A home that cannot be written, as on some batch nodes.
-        folder = Path(tempfile.gettempdir()) / f"xec-ml-{os.getuid()}"
-        folder.mkdir(mode=0o700, exist_ok=True)
-    return folder
-
-
-def _fingerprint(source: Path, compiler: str) -> str:
-    parts = (source.read_text(encoding="utf-8"), compiler, " ".join(_FLAGS), platform.machine(), _processor())
+def _fingerprint(source: Path, compiler: str, flags: tuple[str, ...]) -> str:
+    parts = (source.read_text(encoding="utf-8"), compiler, " ".join(flags), platform.machine(), _processor())
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
 
 
