@@ -45,6 +45,8 @@ class DataConfig(Section):
     """Processes that read ahead; 0 reads in a thread of the training process."""
     num_threads: int = Field(2, ge=1, le=256)
     """Threads of each worker that decompress and normalize."""
+    compiled: bool = True
+    """Normalize in compiled code where there is a C compiler; false always takes the slower way through torch."""
     prefetch_factor: int = Field(2, ge=1, le=64)
     """Chunks that each worker prepares ahead."""
     fiducial: FiducialConfig | bool = False

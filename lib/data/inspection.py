@@ -12,7 +12,7 @@ from torch import Tensor
 from lib.data.config import DataConfig, NormalizationConfig
 from lib.data.normalization import Normalization
 from lib.data.paths import matching_files
-from lib.data.schema import BranchPlan, FileReport, FileSchema, examine_file
+from lib.data.schema import BranchPlan, FileReport, FileSchema, examine_files
 from lib.data.selection import select_events
 from lib.data.source import EventReader, RawChunk
 from lib.data.stream import required_branches
@@ -48,7 +48,7 @@ def inspect_dataset(
 ) -> list[Finding]:
     """Return everything worth knowing about the files of both splits, errors first.
 
-    Every file is opened and the first events of each are read.
+    The first events of every file are read.
 
     Args:
         config: The data section of a configuration.
@@ -66,7 +66,7 @@ def inspect_dataset(
             continue
         findings += _repetitions(setting, files)
         files_of[setting] = sorted({file.resolve(): file for file in reversed(files)}.values())
-        reports = [examine_file(file, plan) for file in files_of[setting]]
+        reports = examine_files(files_of[setting], plan)
         findings += [finding for report in reports for finding in _schema_findings(report)]
         usable = [report.schema for report in reports if report.schema]
         findings += _sample_findings(usable, plan, Normalization.from_config(normalization))

@@ -1,47 +1,37 @@
-"""Filling a pool: read its blocks, normalize them, and put every event into its row."""
+"""Filling a pool: read its blocks, normalize them, and put every event into its row of its batch."""
 
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
 from torch.utils.data import Dataset
 
+from lib.data.event_rows import EventRows, RowMemory
 from lib.data.normalization import Normalization
 from lib.data.order import Block, EventOrder, Pool
-from lib.data.schema import BRANCH_WIDTHS, BranchPlan
+from lib.data.schema import BranchPlan
 from lib.data.selection import FileSelection
+from lib.data.sensor_kernel import sensor_kernel
 from lib.data.source import EventReader
 from lib.errors import DataError
-from lib.geometry.sensors import NUM_SENSORS
-
-# Events per call of the normalization; temporaries of this size stay in the cache.
-SLICE_EVENTS = 16
 
 
-@dataclass(frozen=True, eq=False)
-class PoolEvents:
-    """Normalized events in their final order; the fields are those of ``EventBatch``, with n rows each."""
+@dataclass(frozen=True)
+class PoolRequest:
+    """A pool and where it stands in the batches of its epoch.
 
-    x: Tensor
-    valid: Tensor
-    truth: dict[str, Tensor]
-    run: Tensor
-    event: Tensor
+    Attributes:
+        pool: The pool.
+        offset: Row, within the first batch that the pool contributes to, of its first event. Positive where the pools
+            before it have begun that batch; negative where as many events of the pool are left out.
+    """
 
-    def __len__(self) -> int:
-        return len(self.x)
-
-    def slice(self, start: int, stop: int) -> "PoolEvents":
-        """Return the rows [start, stop) as views."""
-        truth = {name: values[start:stop] for name, values in self.truth.items()}
-        return PoolEvents(
-            self.x[start:stop], self.valid[start:stop], truth, self.run[start:stop], self.event[start:stop]
-        )
+    pool: Pool
+    offset: int
 
 
 @dataclass(frozen=True)
@@ -51,77 +41,112 @@ class PoolFailure:
     message: str
 
 
-class PoolDataset(Dataset[PoolEvents | PoolFailure]):
+@dataclass(frozen=True)
+class FillSettings:
+    """How pools are filled.
+
+    Attributes:
+        normalization: Applied to every event.
+        batch_size: Rows of a batch.
+        num_threads: Threads of one process.
+        compiled: Whether compiled code may be used.
+    """
+
+    normalization: Normalization
+    batch_size: int
+    num_threads: int
+    compiled: bool
+
+
+class PoolDataset(Dataset[list[EventRows] | PoolFailure]):
     """Pools by request; lives in the training process or, pickled, in each loader process."""
 
     def __init__(
-        self,
-        selections: Sequence[FileSelection],
-        plan: BranchPlan,
-        *,
-        normalization: Normalization,
-        order: EventOrder,
-        num_threads: int,
+        self, selections: Sequence[FileSelection], plan: BranchPlan, *, order: EventOrder, settings: FillSettings
     ) -> None:
         self._selections = selections
         self._plan = plan
-        self._normalization = normalization
         self._order = order
-        self._num_threads = num_threads
-        self._reader: EventReader | None = None
+        self._settings = settings
+        self._worker: _Worker | None = None
 
-    def __getitem__(self, pool: Pool) -> PoolEvents | PoolFailure:
-        """Return the events of a pool, or what went wrong with the files."""
+    def __getitem__(self, request: PoolRequest) -> list[EventRows] | PoolFailure:
+        """Return the batches of a pool, or what went wrong with the files."""
         try:
-            return self.fill(pool)
+            return self.fill(request, None)
         except DataError as error:
             return PoolFailure(str(error))
 
-    def fill(self, pool: Pool) -> PoolEvents:
-        """Read and normalize a pool in threads, one block each at a time; raises ``DataError``."""
-        # Opened where it is used: open files do not travel to other processes.
-        reader = self._reader = self._reader or EventReader(
-            [selection.file for selection in self._selections], self._plan
+    def fill(self, request: PoolRequest, begun: EventRows | None) -> list[EventRows]:
+        """Read and normalize a pool in threads, one block each at a time.
+
+        Args:
+            request: What is wanted.
+            begun: The batch that the pools before have begun; without it, its place is taken by one whose rows before
+                the offset are left to be filled.
+
+        Returns:
+            The batches with events of the pool; the last one may end before it is full.
+
+        Raises:
+            DataError: Naming file, branch and entries if something cannot be read.
+        """
+        # Opened where they are used: files, threads and compiled code do not travel to other processes.
+        worker = self._worker = self._worker or _Worker(self._selections, self._plan, self._settings)
+        return worker.fill(request, self._order.rows(request.pool), begun)
+
+
+class _Worker:
+    """What fills pools within one process."""
+
+    def __init__(self, selections: Sequence[FileSelection], plan: BranchPlan, settings: FillSettings) -> None:
+        self._selections = selections
+        self._batch_size = settings.batch_size
+        self._reader = EventReader([selection.file for selection in selections], plan)
+        self._kernel = sensor_kernel(settings.normalization, compiled=settings.compiled)
+        self._memory = RowMemory(settings.batch_size, plan.truth_branches)
+        # A logarithm that starts a team of threads inside each of ours takes a hundred times longer on busy cores.
+        self._executor = ThreadPoolExecutor(
+            settings.num_threads, "fill", initializer=torch.set_num_threads, initargs=(1,)
         )
-        rows = self._order.rows(pool)
-        borders = np.cumsum([0, *(block.num_events for block in pool.blocks)])
-        destinations = [rows[a:b] for a, b in pairwise(borders)]
-        events = _empty(pool.num_events, self._plan)
-        # A logarithm that starts a team of threads inside each of ours takes a hundred times longer on busy cores. The
-        # setting is one of the thread, but threads begun later inherit it, so it is taken back.
+
+    def fill(self, request: PoolRequest, rows: NDArray[np.intp], begun: EventRows | None) -> list[EventRows]:
+        """Return the batches of a pool; see ``PoolDataset.fill``."""
+        blocks = request.pool.blocks
+        places = rows + request.offset
+        batches = [begun] if begun and request.offset > 0 else []
+        num_batches = -(-(request.pool.num_events + request.offset) // self._batch_size)
+        batches += [self._memory.lend() for _ in range(num_batches - len(batches))]
+        # The number of threads is one of the thread, but threads begun later inherit it, so it is taken back.
         inherited = torch.get_num_threads()
-        with ThreadPoolExecutor(self._num_threads, initializer=torch.set_num_threads, initargs=(1,)) as executor:
-            jobs = [
-                executor.submit(self._place, reader, block, destination, events)
-                for block, destination in zip(pool.blocks, destinations, strict=True)
-            ]
-            for job in jobs:
-                job.result()
+        borders = np.cumsum([0, *(block.num_events for block in blocks)])
+        jobs = [
+            self._executor.submit(self._place_block, block, places[first:last], batches)
+            for block, (first, last) in zip(blocks, pairwise(borders), strict=True)
+        ]
+        wait(jobs)
         torch.set_num_threads(inherited)
-        return events
+        for job in jobs:
+            job.result()
+        return batches
 
-    def _place(self, reader: EventReader, block: Block, rows: NDArray[np.intp], into: PoolEvents) -> None:
-        raw = reader.read(block.file_index, block.start, block.stop)
-        selection = self._selections[block.file_index]
-        chosen = selection.selected_between(block.start, block.stop) - block.start
-        npho, time = torch.from_numpy(raw.npho), torch.from_numpy(raw.time)
-        entries, target = torch.from_numpy(chosen), torch.from_numpy(rows)
-        for start in range(0, len(chosen), SLICE_EVENTS):
-            some, here = entries[start : start + SLICE_EVENTS], target[start : start + SLICE_EVENTS]
-            channels = self._normalization.channels(npho[some], time[some])
-            into.x[here, :, 0], into.x[here, :, 1], into.valid[here, :, 0], into.valid[here, :, 1] = channels
-        for name, values in raw.truth.items():
-            into.truth[name][target] = torch.from_numpy(values)[entries]
-        into.run[target] = torch.from_numpy(raw.run)[entries]
-        into.event[target] = torch.from_numpy(raw.event)[entries]
+    def _place_block(self, block: Block, places: NDArray[np.intp], batches: list[EventRows]) -> None:
+        entries = self._selections[block.file_index].selected_between(block.start, block.stop)
+        numbers, rows = np.divmod(places, self._batch_size)
+        for piece in self._reader.sensor_pieces(block.file_index, block.start, block.stop):
+            inside = slice(*np.searchsorted(entries, (piece.start, piece.stop)))
+            for number, chosen in _by_batch(numbers[inside]):
+                sources, targets = entries[inside][chosen] - piece.start, rows[inside][chosen]
+                self._kernel.fill(piece.npho, piece.time, sources, targets, batches[number])
+        truth, run, event = self._reader.read_numbers(block.file_index, block.start, block.stop)
+        for number, chosen in _by_batch(numbers):
+            into, sources, target = batches[number], entries[chosen] - block.start, torch.from_numpy(rows[chosen])
+            for name, values in truth.items():
+                into.truth[name][target] = torch.from_numpy(values[sources])
+            into.run[target] = torch.from_numpy(run[sources])
+            into.event[target] = torch.from_numpy(event[sources])
 
 
-def _empty(num_events: int, plan: BranchPlan) -> PoolEvents:
-    sensors = (num_events, NUM_SENSORS, 2)
-    return PoolEvents(
-        x=torch.empty(sensors),
-        valid=torch.empty(sensors, dtype=torch.bool),
-        truth={name: torch.empty(num_events, BRANCH_WIDTHS[name]) for name in plan.truth_branches},
-        run=torch.empty(num_events, dtype=torch.int64),
-        event=torch.empty(num_events, dtype=torch.int64),
-    )
+def _by_batch(numbers: NDArray[np.intp]) -> list[tuple[int, NDArray[np.intp]]]:
+    """Return each batch number with the positions that have it; negative ones are left out."""
+    return [(int(number), np.flatnonzero(numbers == number)) for number in np.unique(numbers[numbers >= 0])]

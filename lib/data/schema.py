@@ -1,19 +1,16 @@
 """Whether files can serve, found out before anything else is started."""
 
 import logging
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import uproot
-from numpy.typing import NDArray
-from uproot.interpretation.numerical import AsDtype
 
-from lib.data.branches import DEAD, EVENT, NPHO_EXPECTED, RUN, TRUTH_WIDTHS
+from lib.data.branches import DEAD, NPHO_EXPECTED, TRUTH_WIDTHS
 from lib.data.config import DataConfig
-from lib.data.tree_reading import open_file, read_errors
+from lib.data.layout import BranchLayout, IndexArray, TreeLayout
+from lib.data.layout_index import find_layouts
 from lib.errors import DataError, nearest
 from lib.geometry.sensors import NUM_SENSORS
 
@@ -59,17 +56,28 @@ class FileSchema:
 
     Attributes:
         path: The file.
-        num_entries: Events in the tree.
-        basket_edges: First entry of each compressed basket of the photon branch, and the number of entries, ascending.
-        has_run: Whether the tree has a run number.
-        has_event: Whether the tree has an event number.
+        layout: Its tree; every planned branch is in it with the right width.
+        npho_branch: Branch of photon counts, whose baskets decide where the file is cut.
     """
 
     path: Path
-    num_entries: int
-    basket_edges: NDArray[np.int64]
-    has_run: bool
-    has_event: bool
+    layout: TreeLayout
+    npho_branch: str
+
+    @property
+    def num_entries(self) -> int:
+        """Events in the tree."""
+        return self.layout.num_entries
+
+    @property
+    def basket_edges(self) -> IndexArray:
+        """First entry of each compressed basket of the photon branch, and the number of entries, ascending."""
+        return self.layout.branches[self.npho_branch].edges
+
+    def has_number(self, name: str) -> bool:
+        """Return whether the tree has a plain number per event under this name."""
+        branch = self.layout.branches.get(name)
+        return branch is not None and branch.shape == ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -93,13 +101,13 @@ def check_files(paths: Sequence[Path], plan: BranchPlan) -> list[FileSchema]:
     """Return the schema of each file.
 
     Args:
-        paths: The files; all are opened, none is read beyond its directory.
+        paths: The files; those that are not yet known, or changed, are opened, none is read beyond its directory.
         plan: What they must hold.
 
     Raises:
         DataError: Listing every problem of every file.
     """
-    reports = [examine_file(path, plan) for path in paths]
+    reports = examine_files(paths, plan)
     problems = [problem for report in reports for problem in report.problems]
     if problems:
         heading = f"{len(problems)} problems in {sum(bool(report.problems) for report in reports)} input files:"
@@ -109,30 +117,21 @@ def check_files(paths: Sequence[Path], plan: BranchPlan) -> list[FileSchema]:
     return [report.schema for report in reports if report.schema]
 
 
-def examine_file(path: Path, plan: BranchPlan) -> FileReport:
-    """Return what is wrong with a file, or its schema."""
-    try:
-        with read_errors(path), open_file(path) as file:
-            found = _find_tree(path, file, plan.tree_name)
-            return _examine_tree(path, found, plan)
-    except DataError as error:
-        return FileReport(path, None, (str(error),))
+def examine_files(paths: Sequence[Path], plan: BranchPlan) -> list[FileReport]:
+    """Return for each file what is wrong with it, or its schema."""
+    reports = []
+    for path, layout in zip(paths, find_layouts(paths, plan.tree_name), strict=True):
+        if isinstance(layout, DataError):
+            reports.append(FileReport(path, None, (str(layout),)))
+        else:
+            reports.append(_examine_tree(path, layout, plan))
+    return reports
 
 
-def _find_tree(path: Path, file: uproot.ReadOnlyDirectory, name: str) -> uproot.TTree:
-    classes = file.classnames(cycle=False)
-    if name not in classes:
-        close = nearest(name, classes)
-        raise DataError(f"{path}: no tree {name!r}; nearest: {close}. Set data.tree_name.")
-    if classes[name] != "TTree":
-        raise DataError(f"{path}: {name!r} is a {classes[name]}, expected a TTree. Set data.tree_name.")
-    return file[name]
-
-
-def _examine_tree(path: Path, tree: uproot.TTree, plan: BranchPlan) -> FileReport:
+def _examine_tree(path: Path, layout: TreeLayout, plan: BranchPlan) -> FileReport:
     problems: list[str] = []
     conversions: list[str] = []
-    if tree.num_entries == 0:
+    if layout.num_entries == 0:
         problems.append(f"{path}: tree {plan.tree_name!r} has no entries. Remove the file from the list.")
     wanted = [
         (plan.npho_branch, NUM_SENSORS, "Set data.npho_branch"),
@@ -141,35 +140,25 @@ def _examine_tree(path: Path, tree: uproot.TTree, plan: BranchPlan) -> FileRepor
     ]
     place = f"{path}: tree {plan.tree_name!r}"
     for name, width, advice in wanted:
-        if name not in tree:
-            close = nearest(name, tree.keys(recursive=False))
-            problems.append(f"{place} has no branch {name!r}; nearest: {close}. {advice}.")
+        branch = layout.branches.get(name)
+        if branch is None:
+            problems.append(f"{place} has no branch {name!r}; nearest: {nearest(name, layout.branches)}. {advice}.")
             continue
-        problem = _examine_branch(tree[name], width)
+        problem = _examine_branch(branch, width)
         if problem:
             problems.append(f"{place}, branch {name!r}: {problem} {advice}, or write the file anew.")
-        elif width == NUM_SENSORS and tree[name].interpretation.from_dtype.base != np.dtype(">f4"):
+        elif width == NUM_SENSORS and branch.dtype != ">f4":
             # Truth in double precision is usual; for sensors it doubles the reading.
-            stored = tree[name].interpretation.to_dtype.base.name
+            stored = np.dtype(branch.dtype).name
             conversions.append(f"branch {name!r} is stored as {stored} and is converted to float32.")
     if problems:
         return FileReport(path, None, tuple(problems))
-    edges = np.asarray(tree[plan.npho_branch].entry_offsets, dtype=np.int64)
-    schema = FileSchema(path, tree.num_entries, edges, _is_number(tree, RUN), _is_number(tree, EVENT))
-    return FileReport(path, schema, (), tuple(conversions))
+    return FileReport(path, FileSchema(path, layout, plan.npho_branch), (), tuple(conversions))
 
 
-def _examine_branch(branch: uproot.TBranch, width: int) -> str | None:
-    interpretation = branch.interpretation
-    if not isinstance(interpretation, AsDtype):
-        return f"expected a fixed length of {width}, got {branch.typename} ({interpretation})."
-    got = math.prod(interpretation.inner_shape)
-    if got != width:
-        return f"expected {width} values per event, got {got}."
-    if interpretation.to_dtype.base.kind not in "fiub":
-        return f"expected numbers, got {branch.typename}."
+def _examine_branch(branch: BranchLayout, width: int) -> str | None:
+    if branch.shape is None:
+        return f"expected numbers of a fixed length of {width}, got {branch.type_name}."
+    if branch.width != width:
+        return f"expected {width} values per event, got {branch.width}."
     return None
-
-
-def _is_number(tree: uproot.TTree, name: str) -> bool:
-    return name in tree and isinstance(tree[name].interpretation, AsDtype) and not tree[name].interpretation.inner_shape

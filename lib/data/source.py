@@ -1,15 +1,16 @@
-"""Raw events from ROOT files: entry ranges of the planned branches, as float32."""
+"""Raw events from ROOT files: entry ranges of the planned branches."""
 
-import functools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from itertools import pairwise
+from typing import Any
 
 import numpy as np
-import uproot
 from numpy.typing import NDArray
 
+from lib.data.basket_reader import BasketReader
 from lib.data.branches import EVENT, RUN
+from lib.data.decompression import UnusualBasketError
 from lib.data.read_ahead import map_ahead
 from lib.data.schema import BRANCH_WIDTHS, BranchPlan, FileSchema
 from lib.data.tree_reading import FloatArray, TreeCache, read_branch
@@ -39,12 +40,33 @@ class RawChunk:
         return len(self.npho)
 
 
+@dataclass(frozen=True, eq=False)
+class SensorPiece:
+    """Readings of consecutive events, as they lie in the file or in memory that is used again.
+
+    Attributes:
+        start: Entry of the first event.
+        npho: Photons per sensor, shape (n, 4760), float32 of either byte order.
+        time: Seconds per sensor, shape (n, 4760), float32 of the same byte order.
+    """
+
+    start: int
+    npho: NDArray[np.float32]
+    time: NDArray[np.float32]
+
+    @property
+    def stop(self) -> int:
+        """One past the entry of the last event."""
+        return self.start + len(self.npho)
+
+
 class EventReader:
     """Reads entry ranges of checked files; may be used by several threads."""
 
     def __init__(self, files: Sequence[FileSchema], plan: BranchPlan) -> None:
         self._files = files
         self._plan = plan
+        self._baskets = BasketReader(files)
         self._trees = TreeCache(plan.tree_name)
 
     def read(self, file_index: int, start: int, stop: int) -> RawChunk:
@@ -56,29 +78,99 @@ class EventReader:
             stop: One past the last entry.
 
         Raises:
-            DataError: Naming file, tree, branch and entries if they cannot be read or are not what was checked.
+            DataError: Naming file, branch and entries if they cannot be read or are not what was checked.
         """
-        file, plan = self._files[file_index], self._plan
-        with self._trees.borrow(file.path) as tree:
-            read = functools.partial(_read_float32, tree, file.path, start=start, stop=stop)
-            integers = functools.partial(_read_int64, tree, file.path, start=start, stop=stop)
-            return RawChunk(
-                npho=read(plan.npho_branch, width=NUM_SENSORS),
-                time=read(plan.time_branch, width=NUM_SENSORS),
-                truth={name: read(name, width=BRANCH_WIDTHS[name]) for name in plan.truth_branches},
-                run=integers(RUN) if file.has_run else np.full(stop - start, file_index),
-                event=integers(EVENT) if file.has_event else np.arange(start, stop),
-            )
+        truth, run, event = self.read_numbers(file_index, start, stop)
+        npho, time = (
+            self.read_float32(file_index, name, start, stop, NUM_SENSORS)
+            for name in (self._plan.npho_branch, self._plan.time_branch)
+        )
+        return RawChunk(npho, time, truth, run, event)
+
+    def read_numbers(
+        self, file_index: int, start: int, stop: int
+    ) -> tuple[dict[str, FloatArray], NDArray[np.int64], NDArray[np.int64]]:
+        """Return truth, run and event of the events [start, stop) of a file, as in ``RawChunk``."""
+        file = self._files[file_index]
+        truth = {
+            name: self.read_float32(file_index, name, start, stop, BRANCH_WIDTHS[name])
+            for name in self._plan.truth_branches
+        }
+        run, event = np.full(stop - start, file_index), np.arange(start, stop)
+        if file.has_number(RUN):
+            run = self._read_int64(file_index, RUN, start, stop)
+        if file.has_number(EVENT):
+            event = self._read_int64(file_index, EVENT, start, stop)
+        return truth, run, event
 
     def read_truth(self, file_index: int, name: str) -> FloatArray:
         """Return one truth branch of a whole file, shape (entries, width); raises ``DataError`` like ``read``."""
-        file = self._files[file_index]
-        with self._trees.borrow(file.path) as tree:
-            return _read_float32(tree, file.path, name, start=0, stop=file.num_entries, width=BRANCH_WIDTHS[name])
+        return self.read_float32(file_index, name, 0, self._files[file_index].num_entries, BRANCH_WIDTHS[name])
+
+    def sensor_pieces(self, file_index: int, start: int, stop: int) -> Iterator[SensorPiece]:
+        """Yield the readings of the events [start, stop) of a file, cut where baskets end.
+
+        A piece is valid until the next one is asked for in the same thread. Raises ``DataError`` like ``read``.
+        """
+        branches = (self._plan.npho_branch, self._plan.time_branch)
+        for first, last in pairwise(self._cuts(file_index, branches, start, stop)):
+            npho, time = (self._piece(file_index, name, first, last) for name in branches)
+            if npho.dtype != time.dtype:
+                npho, time = npho.astype(np.float32, copy=False), time.astype(np.float32, copy=False)
+            yield SensorPiece(first, npho, time)
 
     def close(self) -> None:
         """Close the files."""
+        self._baskets.close()
         self._trees.close()
+
+    def _cuts(self, file_index: int, branches: Sequence[str], start: int, stop: int) -> list[int]:
+        """Return start, stop, and what lies between of the edges of baskets that are read directly."""
+        layouts = (self._files[file_index].layout.branches[name] for name in branches)
+        edges = np.concatenate([[start, stop], *(layout.edges for layout in layouts if layout.is_direct)])
+        return np.unique(edges[(edges >= start) & (edges <= stop)]).tolist()
+
+    def read_float32(self, file_index: int, name: str, start: int, stop: int, width: int) -> FloatArray:
+        """Return entries of any branch of numbers as float32, shape (stop - start, width); like ``read``."""
+        into = np.empty((stop - start, width), np.float32)
+        self._read_into(into, file_index, name, start)
+        return into
+
+    def _read_int64(self, file_index: int, name: str, start: int, stop: int) -> NDArray[np.int64]:
+        into = np.empty((stop - start, 1), np.int64)
+        self._read_into(into, file_index, name, start)
+        return into[:, 0]
+
+    def _read_into(self, into: NDArray[Any], file_index: int, name: str, start: int) -> None:
+        """Fill an array of shape (n, width) with the entries from a position on, converting number and byte order."""
+        for first, last in pairwise(self._cuts(file_index, [name], start, start + len(into))):
+            values = self._stored(file_index, name, first, last)
+            here = into[first - start : last - start]
+            if values.size != here.size:
+                raise DataError(
+                    f"{self._files[file_index].path}: branch {name!r}, entries {first} to {last - 1}: expected "
+                    f"{into.shape[1]} values per event, got shape {values.shape}. Write the file anew."
+                )
+            # More than 3.4e38 in a float64 branch becomes infinite, which counts as no value.
+            with np.errstate(over="ignore"):
+                here[:] = values.reshape(here.shape)
+
+    def _piece(self, file_index: int, name: str, start: int, stop: int) -> NDArray[np.float32]:
+        layout = self._files[file_index].layout.branches[name]
+        if layout.is_direct and layout.dtype == ">f4":
+            return self._stored(file_index, name, start, stop)
+        return self.read_float32(file_index, name, start, stop, NUM_SENSORS)
+
+    def _stored(self, file_index: int, name: str, start: int, stop: int) -> NDArray[Any]:
+        """Return entries of one basket as they are stored, or by the ROOT library where it is needed."""
+        file = self._files[file_index]
+        if file.layout.branches[name].is_direct:
+            try:
+                return self._baskets.rows(file_index, name, start, stop)
+            except UnusualBasketError:
+                pass
+        with self._trees.borrow(file.path) as tree:
+            return read_branch(tree, file.path, name, start, stop)
 
 
 def iterate_raw(
@@ -105,20 +197,3 @@ def iterate_raw(
         yield from map_ahead(lambda entries: reader.read(*entries), ranges, ahead=threads)
     finally:
         reader.close()
-
-
-def _read_float32(tree: uproot.TTree, path: Path, name: str, *, start: int, stop: int, width: int) -> FloatArray:
-    values = read_branch(tree, path, name, start, stop)
-    if values.size != (stop - start) * width:
-        # Every file was checked at the start, so it has been replaced since.
-        raise DataError(
-            f"{path}: branch {name!r}, entries {start} to {stop - 1}: expected {width} values per event, got shape "
-            f"{values.shape}. The file changed while it was in use: start again."
-        )
-    # More than 3.4e38 in a float64 branch becomes infinite, which counts as no value.
-    with np.errstate(over="ignore"):
-        return values.reshape(-1, width).astype(np.float32, copy=False)
-
-
-def _read_int64(tree: uproot.TTree, path: Path, name: str, *, start: int, stop: int) -> NDArray[np.int64]:
-    return read_branch(tree, path, name, start, stop).astype(np.int64, copy=False)

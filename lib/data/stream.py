@@ -11,10 +11,11 @@ from torch.utils.data import DataLoader, Sampler
 from lib.data.batch import EventBatch
 from lib.data.branches import UVW
 from lib.data.config import DataConfig
+from lib.data.event_rows import EventRows
 from lib.data.normalization import Normalization
 from lib.data.order import EventOrder, Pool, batch_seed, cut_blocks
 from lib.data.paths import resolve_paths
-from lib.data.pool import PoolDataset, PoolEvents, PoolFailure
+from lib.data.pool import FillSettings, PoolDataset, PoolFailure, PoolRequest
 from lib.data.read_ahead import map_ahead
 from lib.data.schema import BranchPlan, check_files
 from lib.data.selection import FileSelection, select_events
@@ -120,12 +121,11 @@ class EventStream:
         self._dataset = PoolDataset(
             selections,
             BranchPlan.from_config(config, truth_branches),
-            normalization=normalization,
             order=self._order,
-            num_threads=config.num_threads,
+            settings=FillSettings(normalization, config.batch_size, config.num_threads, config.compiled),
         )
         self._requests = _Requests()
-        self._loader: DataLoader[PoolEvents | PoolFailure] | None = None
+        self._loader: DataLoader[list[EventRows] | PoolFailure] | None = None
         self._epochs_begun = 0
 
     @property
@@ -151,39 +151,57 @@ class EventStream:
     def _batches(self, epoch: int, first_batch: int, turn: int) -> Iterator[EventBatch]:
         size = self._config.batch_size
         first_event, last_event = first_batch * size, min(self.batches_per_epoch * size, self.num_events)
-        pools, skipped = _pools_between(self._order.pools(epoch), first_event, last_event)
+        requests = _requests_between(self._order.pools(epoch), first_event, last_event, size)
         batch = first_batch
-        rest: list[PoolEvents] = []
-        for events in self._filled(pools):
+        for request, filled in zip(requests, self._filled(requests), strict=True):
             if turn != self._epochs_begun:
                 raise RuntimeError("another epoch of this stream was begun; use one at a time")
-            rest.append(events.slice(skipped, len(events)))
-            skipped = 0
-            whole, rest = _cut(rest, size)
-            for rows in whole:
-                yield self._batch(rows, epoch, batch)
+            num_whole, rest = divmod(request.offset + request.pool.num_events, size)
+            for _ in range(num_whole):
+                # Taken out of the list, so that its memory is free once the batch has been used.
+                yield self._batch(filled.pop(0), size, epoch, batch)
                 batch += 1
-        if rest and not self._training:
-            yield self._batch(_join(rest), epoch, batch)
+        if requests and rest and not self._training:
+            yield self._batch(filled[-1], rest, epoch, batch)
 
-    def _filled(self, pools: list[Pool]) -> Iterator[PoolEvents]:
+    def _filled(self, requests: list[PoolRequest]) -> Iterator[list[EventRows]]:
+        """Yield the batches of each pool; one that a pool does not fill comes again, completed, with the next."""
         if self._config.num_workers == 0:
-            yield from map_ahead(self._dataset.fill, pools)
-            return
+            yield from self._filled_by_threads(requests)
+        else:
+            yield from self._filled_by_processes(requests)
+
+    def _filled_by_threads(self, requests: list[PoolRequest]) -> Iterator[list[EventRows]]:
+        begun: EventRows | None = None
+
+        def fill(request: PoolRequest) -> list[EventRows]:
+            nonlocal begun
+            filled = self._dataset.fill(request, begun)
+            begun = filled[-1]
+            return filled
+
+        yield from map_ahead(fill, requests)
+
+    def _filled_by_processes(self, requests: list[PoolRequest]) -> Iterator[list[EventRows]]:
         self._loader = self._loader or self._start_loader()
-        self._requests.pools = pools
+        self._requests.requests = requests
         failure: PoolFailure | None = None
-        for result in self._loader:
+        begun: EventRows | None = None
+        for request, result in zip(requests, self._loader, strict=True):
             if isinstance(result, PoolFailure):
                 failure = result
                 break
+            if begun and request.offset > 0:
+                done = slice(0, request.offset)
+                result[0].copy_rows(done, begun, done)
+            begun = result[-1]
             yield result
         if failure:
             # The traceback of an error would keep the processes alive for as long as someone holds it.
             self._loader = None
             raise DataError(failure.message)
 
-    def _start_loader(self) -> "DataLoader[PoolEvents | PoolFailure]":
+    def _start_loader(self) -> "DataLoader[list[EventRows] | PoolFailure]":
         # A forked child would inherit the locks of this process's threads, and CUDA refuses to run in it. The server
         # imports the libraries once for all its workers.
         context = multiprocessing.get_context("forkserver")
@@ -201,12 +219,11 @@ class EventStream:
             generator=torch.Generator().manual_seed(0),
         )
 
-    def _batch(self, rows: PoolEvents, epoch: int, batch: int) -> EventBatch:
-        missing = self._config.batch_size - len(rows)
-        weight = torch.ones(self._config.batch_size)
-        if missing:
-            weight[len(rows) :] = 0.0
-            rows = _join([rows, *[rows.slice(0, 1)] * missing])
+    def _batch(self, rows: EventRows, num_events: int, epoch: int, batch: int) -> EventBatch:
+        weight = torch.ones(len(rows))
+        if num_events < len(rows):
+            weight[num_events:] = 0.0
+            rows.copy_rows(slice(num_events, None), rows, slice(0, 1))
         return EventBatch(
             x=rows.x,
             valid=rows.valid,
@@ -218,59 +235,29 @@ class EventStream:
         )
 
 
-class _Requests(Sampler[Pool]):
-    """The pools that the loader's processes are asked for; replaced before each epoch, while the processes stay."""
+class _Requests(Sampler[PoolRequest]):
+    """What the loader's processes are asked for; replaced before each epoch, while the processes stay."""
 
     def __init__(self) -> None:
-        self.pools: list[Pool] = []
+        self.requests: list[PoolRequest] = []
 
-    def __iter__(self) -> Iterator[Pool]:
-        return iter(self.pools)
+    def __iter__(self) -> Iterator[PoolRequest]:
+        return iter(self.requests)
 
     def __len__(self) -> int:
-        return len(self.pools)
+        return len(self.requests)
 
 
 def _unchanged(result: T) -> T:
     return result
 
 
-def _pools_between(pools: list[Pool], first: int, last: int) -> tuple[list[Pool], int]:
-    """Return the pools that hold the events [first, last) of an epoch, and how many events precede in the first."""
-    needed: list[Pool] = []
-    skipped = begin = 0
+def _requests_between(pools: list[Pool], first: int, last: int, batch_size: int) -> list[PoolRequest]:
+    """Return the pools that hold the events [first, last) of an epoch, and where they stand in its batches."""
+    requests: list[PoolRequest] = []
+    begin = 0
     for pool in pools:
-        end = begin + pool.num_events
-        if end > first and begin < last:
-            skipped = skipped if needed else first - begin
-            needed.append(pool)
-        begin = end
-    return needed, skipped
-
-
-def _cut(parts: list[PoolEvents], size: int) -> tuple[list[PoolEvents], list[PoolEvents]]:
-    """Return whole batches out of consecutive parts, as views where a batch lies in one part, and what remains."""
-    whole: list[PoolEvents] = []
-    gathered: list[PoolEvents] = []
-    missing = size
-    for part in parts:
-        start = 0
-        while len(part) - start >= missing:
-            whole.append(_join([*gathered, part.slice(start, start + missing)]))
-            start, missing, gathered = start + missing, size, []
-        if start < len(part):
-            gathered.append(part.slice(start, len(part)))
-            missing -= len(part) - start
-    return whole, gathered
-
-
-def _join(parts: list[PoolEvents]) -> PoolEvents:
-    if len(parts) == 1:
-        return parts[0]
-    return PoolEvents(
-        x=torch.cat([part.x for part in parts]),
-        valid=torch.cat([part.valid for part in parts]),
-        truth={name: torch.cat([part.truth[name] for part in parts]) for name in parts[0].truth},
-        run=torch.cat([part.run for part in parts]),
-        event=torch.cat([part.event for part in parts]),
-    )
+        if begin + pool.num_events > first and begin < last:
+            requests.append(PoolRequest(pool, (begin - first) % batch_size if requests else begin - first))
+        begin += pool.num_events
+    return requests

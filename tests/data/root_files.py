@@ -1,5 +1,6 @@
 """Writes small ROOT files of the detector's layout."""
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -27,10 +28,12 @@ def make_events(count: int, *, first_event: int = 0, run: int = 1) -> dict[str, 
     return {"npho": npho, "time": time, **truth, **numbers}
 
 
-def write_root(path: Path, events: dict[str, Any], *, tree: str = "tree", basket: int = 40) -> Path:
+def write_root(
+    path: Path, events: dict[str, Any], *, tree: str = "tree", basket: int = 40, compression: Any = None
+) -> Path:
     """Write events as a TTree with ``basket`` events per basket."""
     count = len(events["npho"]) if "npho" in events else len(next(iter(events.values())))
-    with uproot.recreate(path, compression=None) as file:
+    with uproot.recreate(path, compression=compression) as file:
         if count == 0:
             file.mktree(tree, {name: (values.dtype, values.shape[1:]) for name, values in events.items()})
             return path
@@ -40,6 +43,15 @@ def write_root(path: Path, events: dict[str, Any], *, tree: str = "tree", basket
                 file.mktree(tree, {name: _branch_type(values) for name, values in events.items()})
             file[tree].extend(rows)
     return path
+
+
+def change_bytes(path: Path, place: int, content: bytes) -> None:
+    """Overwrite a few bytes and keep the time of change, as a failing disk does."""
+    status = path.stat()
+    with path.open("r+b") as file:
+        file.seek(place)
+        file.write(content)
+    os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
 
 
 def _branch_type(values: Any) -> Any:

@@ -118,4 +118,4 @@ def test_damage_in_the_first_events_is_an_error(data_config, tmp_path, root_fold
     content[seek : seek + 4] = b"\xff\xff\xff\xff"
     path.write_bytes(content)
     found = findings(data_config(val_path=str(path)))
-    assert any("branch 'npho', entries 0 to 63 cannot be read" in text for text in messages(found, "error"))
+    assert any("branch 'npho', entries 0 to 39 cannot be read" in text for text in messages(found, "error"))

@@ -5,13 +5,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from lib.data.layout import BranchLayout, TreeLayout
 from lib.data.order import Block, EventOrder, batch_seed, cut_blocks, permutation
 from lib.data.schema import FileSchema
 from lib.data.selection import FileSelection
 
 
 def selection(edges, entries=None) -> FileSelection:
-    return FileSelection(FileSchema(Path("a.root"), edges[-1], np.array(edges), True, True), entries)
+    branch = BranchLayout("float[4760]", ">f4", (4760,), np.array(edges))
+    return FileSelection(FileSchema(Path("a.root"), TreeLayout(0, 0, edges[-1], {"npho": branch}), "npho"), entries)
 
 
 def order_of(blocks, *, shuffle=True, seed=1) -> EventOrder:

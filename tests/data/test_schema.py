@@ -20,15 +20,16 @@ def test_a_good_file_is_described(root_folder):
     schema = check_files([root_folder / "part_0.root"], PLAN)[0]
     assert schema.num_entries == 90
     assert schema.basket_edges.tolist() == [0, 40, 80, 90]
-    assert schema.has_run
-    assert schema.has_event
+    assert schema.has_number("run")
+    assert schema.has_number("event")
+    assert not schema.has_number("uvwTruth")
 
 
 def test_real_data_need_no_truth_and_no_run_numbers(tmp_path):
     path = write_root(tmp_path / "real.root", {name: make_events(6)[name] for name in ("npho", "time")})
     schema = check_files([path], BranchPlan("tree", "npho", "time"))[0]
-    assert not schema.has_run
-    assert not schema.has_event
+    assert not schema.has_number("run")
+    assert not schema.has_number("event")
 
 
 def test_a_missing_file_is_named(tmp_path):
@@ -88,7 +89,7 @@ def test_a_wrong_width_is_refused_with_both_widths(tmp_path):
 
 def test_jagged_inputs_are_refused(tmp_path):
     path = write_root(tmp_path / "jagged.root", {**without("npho"), "npho": ak.Array([[1.0, 2.0], [3.0]] * 3)})
-    with pytest.raises(DataError, match=r"branch 'npho': expected a fixed length of 4760, got .*\[\]"):
+    with pytest.raises(DataError, match=r"branch 'npho': expected numbers of a fixed length of 4760, got .*\[\]"):
         check_files([path], PLAN)
 
 

@@ -1,10 +1,12 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from lib.data.schema import BranchPlan, check_files
 from lib.data.source import EventReader, iterate_raw
 from lib.errors import DataError
-from tests.data.root_files import make_events, write_root
+from tests.data.root_files import change_bytes, make_events, write_root
 
 PLAN = BranchPlan("tree", "npho", "time", ("energyTruth", "uvwTruth"))
 
@@ -57,24 +59,52 @@ def test_files_without_numbers_get_file_and_entry(tmp_path):
 
 
 def test_a_file_that_was_replaced_is_noticed(tmp_path):
-    events = make_events(20)
-    path = write_root(tmp_path / "a.root", events)
+    path = write_root(tmp_path / "a.root", make_events(20))
     files = check_files([path], PLAN)
-    write_root(path, {**events, "npho": events["npho"][:, :4700]})
-    with pytest.raises(DataError, match=r"a.root: branch 'npho', entries 0 to 9: expected 4760 .* changed while"):
+    write_root(path, make_events(21))
+    with pytest.raises(DataError, match=r"a.root: the file changed while it was in use. Start again"):
         EventReader(files, PLAN).read(0, 0, 10)
 
 
-def test_damage_is_reported_with_file_tree_branch_and_entries(tmp_path):
+def test_a_width_that_is_not_the_checked_one_is_refused(tmp_path):
+    path = write_root(tmp_path / "a.root", make_events(20))
+    file = check_files([path], PLAN)[0]
+    narrow = replace(file.layout.branches["npho"], shape=(4700,), seeks=np.empty(0, np.int64))
+    lied = replace(file, layout=replace(file.layout, branches={**file.layout.branches, "npho": narrow}))
+    reader = EventReader([lied], BranchPlan("tree", "npho", "time"))
+    assert np.array_equal(reader.read(0, 3, 5).npho, make_events(20)["npho"][3:5])
+    with pytest.raises(DataError, match=r"branch 'uvwTruth', entries 0 to 19: expected 1 values per event, got shape"):
+        reader.read_float32(0, "uvwTruth", 0, 20, 1)
+
+
+@pytest.mark.parametrize("lost", ["header", "seeks"])
+def test_baskets_of_unknown_form_are_left_to_the_root_library(tmp_path, lost):
+    events = make_events(30)
+    path = write_root(tmp_path / "a.root", events, basket=10)
+    file = check_files([path], PLAN)[0]
+    npho = file.layout.branches["npho"]
+    # Without places there is nothing to read directly; with wrong lengths the keys look odd.
+    odd = replace(npho, seeks=npho.seeks[:0]) if lost == "seeks" else replace(npho, num_bytes=npho.num_bytes - 1)
+    changed = replace(file, layout=replace(file.layout, branches={**file.layout.branches, "npho": odd}))
+    pieces = list(EventReader([changed], PLAN).sensor_pieces(0, 5, 25))
+    assert [piece.start for piece in pieces] == [5, 10, 20]
+    assert np.array_equal(np.concatenate([np.array(piece.npho) for piece in pieces]), events["npho"][5:25])
+    assert np.array_equal(pieces[-1].time, events["time"][20:25])
+
+
+def test_sensor_pieces_of_another_number_type_are_converted(tmp_path):
+    events = make_events(8)
+    write_root(tmp_path / "a.root", {**events, "npho": events["npho"].astype(np.float64)}, basket=5)
+    files = check_files([tmp_path / "a.root"], PLAN)
+    for piece in EventReader(files, PLAN).sensor_pieces(0, 1, 7):
+        assert piece.npho.dtype == piece.time.dtype == np.float32
+        assert np.array_equal(piece.npho, events["npho"][piece.start : piece.stop])
+
+
+def test_damage_is_reported_with_file_branch_and_entries(tmp_path):
     path = write_root(tmp_path / "a.root", make_events(20), basket=5)
     files = check_files([path], PLAN)
-    import uproot
-
-    with uproot.open(path, handler=uproot.MemmapSource) as file:
-        seek = file["tree"]["time"].member("fBasketSeek")[2]
-    content = bytearray(path.read_bytes())
-    # Length of the key before the basket's bytes.
-    content[seek : seek + 4] = b"\xff\xff\xff\xff"
-    path.write_bytes(content)
-    with pytest.raises(DataError, match=r"a.root: tree 'tree', branch 'time', entries 8 to 13 cannot be read"):
+    seek = int(files[0].layout.branches["time"].seeks[2])
+    change_bytes(path, seek, b"\xff\xff\xff\xff")
+    with pytest.raises(DataError, match=r"a.root: tree 'tree', branch 'time', entries 10 to 13 cannot be read"):
         EventReader(files, PLAN).read(0, 8, 14)

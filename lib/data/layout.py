@@ -1,0 +1,56 @@
+"""Where the values of a tree lie in its file: enough to read them without asking the ROOT library again."""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+IndexArray = NDArray[np.int64]
+
+
+@dataclass(frozen=True, eq=False)
+class BranchLayout:
+    """One branch of a tree.
+
+    Attributes:
+        type_name: The type as ROOT calls it.
+        dtype: Stored number type with byte order, such as ``>f4``; empty when the branch holds no plain numbers.
+        shape: Shape of one entry; ``()`` for a plain number; None when entries differ in length.
+        edges: First entry of each compressed basket, and the number of entries, ascending.
+        seeks: Place of each basket in the file in bytes; empty when only the ROOT library can read the branch.
+        num_bytes: Bytes of each basket with its key, as many as ``seeks``.
+    """
+
+    type_name: str
+    dtype: str
+    shape: tuple[int, ...] | None
+    edges: IndexArray
+    seeks: IndexArray = field(default_factory=lambda: np.empty(0, np.int64))
+    num_bytes: IndexArray = field(default_factory=lambda: np.empty(0, np.int64))
+
+    @property
+    def is_direct(self) -> bool:
+        """Whether baskets can be read from the file as they lie."""
+        return len(self.seeks) > 0
+
+    @property
+    def width(self) -> int | None:
+        """Numbers per entry, None when entries differ."""
+        return None if self.shape is None else int(np.prod(self.shape, dtype=np.int64))
+
+
+@dataclass(frozen=True, eq=False)
+class TreeLayout:
+    """A tree in a file.
+
+    Attributes:
+        size: Bytes of the file when it was looked at.
+        mtime_ns: Its time of change then.
+        num_entries: Entries of the tree.
+        branches: Its branches by name.
+    """
+
+    size: int
+    mtime_ns: int
+    num_entries: int
+    branches: dict[str, BranchLayout]

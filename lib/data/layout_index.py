@@ -1,0 +1,133 @@
+"""Layouts of input files kept from one start to the next.
+
+Asking the ROOT library costs some milliseconds a file, which a thousand files turn into many seconds before every
+training. What it said is kept in the user's cache folder, one file per folder of data, and trusted for as long as
+size and time of change of the data file stay the same.
+"""
+
+import hashlib
+import json
+import logging
+import zipfile
+from collections.abc import Iterable, Sequence
+from itertools import groupby
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from lib.atomic import atomic_path
+from lib.data.layout import BranchLayout, IndexArray, TreeLayout
+from lib.data.root_layout import read_layout
+from lib.errors import DataError
+from lib.user_cache import user_cache_folder
+
+logger = logging.getLogger(__name__)
+
+# A change of what is written makes older indices unreadable, and so rebuilt.
+_VERSION = 1
+
+
+def find_layouts(paths: Sequence[Path], tree_name: str) -> list[TreeLayout | DataError]:
+    """Return the layout of a tree in each file, or why it cannot be read.
+
+    Args:
+        paths: The files; those that changed since the last time, or are new, are opened.
+        tree_name: The tree.
+    """
+    found: dict[Path, TreeLayout | DataError] = {}
+    for folder, files in groupby(sorted(set(paths)), key=lambda path: path.parent):
+        found |= _layouts_in(folder, list(files), tree_name)
+    return [found[path] for path in paths]
+
+
+def _layouts_in(folder: Path, files: list[Path], tree_name: str) -> dict[Path, TreeLayout | DataError]:
+    place = _place(folder, tree_name)
+    known = _load(place)
+    found: dict[Path, TreeLayout | DataError] = {}
+    num_new = 0
+    for path in files:
+        layout = known.get(path.name)
+        if layout is not None and _is_current(layout, path):
+            found[path] = layout
+            continue
+        try:
+            known[path.name] = found[path] = read_layout(path, tree_name)
+            num_new += 1
+        except DataError as error:
+            found[path] = error
+    if num_new:
+        _save(place, known)
+    return found
+
+
+def _is_current(layout: TreeLayout, path: Path) -> bool:
+    try:
+        status = path.stat()
+    except OSError:
+        return False
+    return (status.st_size, status.st_mtime_ns) == (layout.size, layout.mtime_ns)
+
+
+def _place(folder: Path, tree_name: str) -> Path:
+    key = hashlib.sha256(f"{folder.resolve()}\n{tree_name}".encode()).hexdigest()[:16]
+    return user_cache_folder() / "layouts" / f"{key}.npz"
+
+
+def _load(place: Path) -> dict[str, TreeLayout]:
+    """Return the layouts by file name; none when there is no index or it is damaged."""
+    try:
+        with np.load(place) as stored:
+            header, numbers = json.loads(stored["header"].tobytes()), stored["numbers"]
+        return _decode(header, numbers) if header["version"] == _VERSION else {}
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError, LookupError, TypeError, zipfile.BadZipFile, EOFError) as error:
+        logger.info("the index of input files %s is made anew (%s)", place, error)
+        return {}
+
+
+def _save(place: Path, layouts: dict[str, TreeLayout]) -> None:
+    header, numbers = _encode(layouts)
+    try:
+        with atomic_path(place) as temporary:
+            np.savez(temporary, header=np.frombuffer(json.dumps(header).encode(), np.uint8), numbers=numbers)
+    except OSError as error:
+        logger.warning("the index of input files %s cannot be written (%s); starting takes longer", place, error)
+
+
+def _encode(layouts: dict[str, TreeLayout]) -> tuple[dict[str, Any], IndexArray]:
+    """Return the names and types, and all lists of numbers one after the other."""
+    files: dict[str, Any] = {}
+    lists: list[IndexArray] = []
+    for name, layout in layouts.items():
+        branches = {}
+        for branch, it in layout.branches.items():
+            branches[branch] = (it.type_name, it.dtype, it.shape, len(it.edges), len(it.seeks))
+            lists += [it.edges, it.seeks, it.num_bytes]
+        files[name] = (layout.size, layout.mtime_ns, layout.num_entries, branches)
+    numbers = np.concatenate(lists) if lists else np.empty(0, np.int64)
+    return {"version": _VERSION, "files": files}, numbers
+
+
+def _decode(header: dict[str, Any], numbers: IndexArray) -> dict[str, TreeLayout]:
+    place = 0
+
+    def take(counts: Iterable[int]) -> list[IndexArray]:
+        nonlocal place
+        taken = []
+        for count in counts:
+            taken.append(numbers[place : place + count])
+            place += count
+        return taken
+
+    layouts: dict[str, TreeLayout] = {}
+    for name, (size, mtime_ns, num_entries, stored) in header["files"].items():
+        branches = {
+            branch: BranchLayout(
+                type_name, dtype, None if shape is None else tuple(shape), *take((edges, seeks, seeks))
+            )
+            for branch, (type_name, dtype, shape, edges, seeks) in stored.items()
+        }
+        layouts[name] = TreeLayout(size, mtime_ns, num_entries, branches)
+    return layouts
