@@ -1,6 +1,7 @@
 """How every command starts and ends."""
 
 import logging
+import os
 import sys
 from collections.abc import Callable, Sequence
 
@@ -21,6 +22,9 @@ def run_command(main: Callable[[Sequence[str]], int], arguments: Sequence[str] |
         main: The command; takes the arguments after its name and returns an exit code.
         arguments: What to pass; by default those of the process.
     """
+    # Threads that spin while they wait for each other become several times slower as soon as something else runs on
+    # their cores. Must be said before torch is imported; whoever sets it otherwise is obeyed.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s", datefmt="%H:%M:%S")
     # It tells every step of embedding a font in a figure.
     logging.getLogger("fontTools").setLevel(logging.WARNING)

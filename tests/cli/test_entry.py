@@ -1,6 +1,7 @@
 """A command must end with the right code: a message for the user's mistake, a traceback for the program's."""
 
 import logging
+import os
 import sys
 from collections.abc import Sequence
 
@@ -57,3 +58,17 @@ def test_an_exit_of_the_argument_parser_is_passed_on() -> None:
 def test_the_steps_of_embedding_a_font_are_not_logged() -> None:
     run_command(lambda arguments: EXIT_DONE, [])
     assert not logging.getLogger("fontTools.subset").isEnabledFor(logging.INFO)
+
+
+def test_threads_wait_without_spinning_unless_the_user_says_otherwise(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[str | None] = []
+
+    def command(arguments: Sequence[str]) -> int:
+        seen.append(os.environ.get("OMP_WAIT_POLICY"))
+        return 0
+
+    monkeypatch.delenv("OMP_WAIT_POLICY", raising=False)
+    run_command(command, [])
+    monkeypatch.setenv("OMP_WAIT_POLICY", "ACTIVE")
+    run_command(command, [])
+    assert seen == ["PASSIVE", "ACTIVE"]
