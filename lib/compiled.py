@@ -19,9 +19,20 @@ logger = logging.getLogger(__name__)
 
 _FLAGS = ("-O3", "-march=native", "-fPIC", "-shared")
 
+# Sums may be reordered and roots and divisions approximated. -ffast-math would say the same in one word, but a library
+# linked with it makes the whole process flush denormal numbers to zero when it is loaded.
+_FREE_MATH = (
+    "-fno-math-errno",
+    "-fno-trapping-math",
+    "-fno-signed-zeros",
+    "-ffinite-math-only",
+    "-fassociative-math",
+    "-freciprocal-math",
+)
+
 
 @cache
-def load_library(source: Path, math_flags: tuple[str, ...] = ("-ffast-math",)) -> ctypes.CDLL | None:
+def load_library(source: Path, math_flags: tuple[str, ...] = _FREE_MATH) -> ctypes.CDLL | None:
     """Return the compiled library of a C file, or None where it cannot be had.
 
     The library is kept in the user's cache folder, under a name that depends on the source, the flags and the
