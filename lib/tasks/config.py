@@ -35,7 +35,7 @@ class TasksConfig(Section):
     energy: TaskConfig | None = None
     """Energy of the photon in GeV."""
     timing: TaskConfig | None = None
-    """Time of the photon's emission in s."""
+    """Time of the first interaction in s."""
     uvwFI: TaskConfig | None = None  # noqa: N815 - the name that the analysis uses
     """Point of the first interaction, u, v and w in cm."""
 
