@@ -59,9 +59,9 @@ def _simulations() -> list[list[str]]:
     return [
         [
             "python", "-m", "lib.simulate", "--output", str(DATA / split), "--events", str(number),
-            "--seed", str(seed), "--events-per-file", "2000", "--set", "energy.kind=uniform",
+            "--seed", str(run), "--run", str(run), "--events-per-file", "2000", "--set", "energy.kind=uniform",
         ]
-        for seed, (split, number) in enumerate(NUM_EVENTS.items(), start=1)
+        for run, (split, number) in enumerate(NUM_EVENTS.items(), start=1)
     ]  # fmt: skip
 
 
