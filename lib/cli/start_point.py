@@ -6,19 +6,30 @@ from pathlib import Path
 from torch import nn
 
 from lib.cli.schemas import RunConfig
-from lib.config.flat import differences
+from lib.config.flat import differences, flatten
 from lib.data.normalization import Normalization
 from lib.errors import CheckpointError
 from lib.training.checkpoint import LAST_NAME, Checkpoint, initialize_from, load_weights
 from lib.training.optimizer import load_optimizer_state
+from lib.training.position import Progress
 from lib.training.protocol import B
 from lib.training.recorder import ModelIdentity
-from lib.training.trainer import Progress, Trainer
+from lib.training.trainer import Trainer
 
 logger = logging.getLogger(__name__)
 
 ENCODER_PREFIX = "encoder."
 AUTO = "auto"
+# With another value of these, the batches that are left of an epoch are not those that the checkpoint left.
+ORDER_SETTINGS = (
+    "data.train_path",
+    "data.tree_name",
+    "data.batch_size",
+    "data.chunksize",
+    "data.fiducial",
+    "training.seed",
+    "training.grad_accum_steps",
+)
 
 
 def find_resumed(config: RunConfig, run_name: str) -> Path | None:
@@ -107,10 +118,34 @@ def resume(
             f"{source}: its optimizer does not fit the trainable parameters ({error}). "
             "Make model.freeze_encoder match the checkpoint's, or start from its weights by --init_from."
         ) from error
-    progress = Progress(checkpoint.epochs_done, checkpoint.steps_done, checkpoint.schedule_start, checkpoint.best)
+    trainer.load_guard(checkpoint.guard)
+    _resume_position(trainer, checkpoint, source, config, keeps_order=_keeps_order(checkpoint, identity))
+
+
+def _keeps_order(checkpoint: Checkpoint, identity: ModelIdentity) -> bool:
+    before, now = flatten(checkpoint.config), flatten(identity.config)
+    changed = {name for name in before.keys() | now.keys() if before.get(name) != now.get(name)}
+    return not any(name.startswith(ORDER_SETTINGS) for name in changed)
+
+
+def _resume_position(
+    trainer: Trainer[B], checkpoint: Checkpoint, source: Path, config: RunConfig, *, keeps_order: bool
+) -> None:
+    progress = Progress(
+        checkpoint.epochs_done,
+        checkpoint.steps_done,
+        checkpoint.schedule_start,
+        checkpoint.best,
+        checkpoint.batches_done,
+    )
     if config.checkpoint.reset_epoch:
         progress = Progress(best=checkpoint.best)
     elif config.checkpoint.refresh_lr:
         progress.schedule_start = progress.steps_done
+    if progress.batches_done and not keeps_order:
+        logger.warning("the order of events was changed, so the epoch that was under way begins anew")
+        progress.batches_done = 0
+    if progress.batches_done:
+        trainer.load_epoch_sums(checkpoint.epoch_sums)
     trainer.progress = progress
-    logger.info("resumed from %s after epoch %d", source, checkpoint.epochs_done)
+    logger.info("resumed from %s after epoch %d, batch %d", source, progress.epochs_done, progress.batches_done)

@@ -8,7 +8,7 @@ from typing import Literal
 
 from lib.cli.artifacts import write_artifacts
 from lib.cli.assembly import Assembly, assemble
-from lib.cli.entry import EXIT_DONE, EXIT_SKIP_CAP
+from lib.cli.entry import EXIT_DONE, EXIT_REQUEUE, EXIT_SKIP_CAP
 from lib.cli.schemas import TrainingConfiguration
 from lib.cli.start_point import find_resumed, initialize, resume
 from lib.config.flat import flatten
@@ -19,8 +19,12 @@ from lib.training.checkpoint import Checkpoint
 from lib.training.platform import choose_device, code_revision, environment
 from lib.training.random_state import seed_initialization
 from lib.training.recorder import ModelIdentity, RunRecorder, claim_folder
-from lib.training.tracking import RunIdentity
-from lib.training.trainer import SkipCapError, Trainer
+from lib.training.run_identity import RunIdentity
+from lib.training.run_watch import RunWatch
+from lib.training.signals import StopRequest, start_shielded_server
+from lib.training.skip_ledger import SkipCapError
+from lib.training.skip_report import Identity
+from lib.training.trainer import InterruptedEpochError, Trainer
 
 logger = logging.getLogger(__name__)
 
@@ -53,6 +57,7 @@ def run_training(config: TrainingConfiguration) -> int:
         validation=_stream(config, normalization, parts, "validation"),
         config=config.training,
         observers=parts.observers,
+        identify=_event_numbers,
     )
     identity = _identity(config, normalization, parts)
     if resumed is not None and source is not None:
@@ -65,7 +70,8 @@ def run_training(config: TrainingConfiguration) -> int:
         folder,
         identity,
         RunIdentity(config.mlflow.experiment, run_name, run_key, flatten(identity.config), _tags(identity)),
-        save_interval=config.checkpoint.save_interval,
+        config=config.checkpoint,
+        metrics=resumed.metrics if resumed else None,
     )
     return _train_and_close(config, trainer, parts, recorder, run_name)
 
@@ -75,23 +81,49 @@ def _train_and_close(
 ) -> int:
     """Run the epochs and end the run in MLflow whatever happens."""
     status = "FAILED"
+    stop = StopRequest()
     try:
-        while trainer.progress.epochs_done < config.training.epochs:
-            metrics = trainer.run_epoch()
-            is_last = trainer.progress.epochs_done == config.training.epochs
-            recorder.record_epoch(trainer, metrics, is_last=is_last)
-        write_artifacts(config, trainer, parts, recorder, run_name)
+        with stop.listening():
+            _train(config, trainer, recorder, stop)
+            stop.interrupt_at_once()
+            write_artifacts(config, trainer, parts, recorder, run_name)
         status = "FINISHED"
     except SkipCapError as error:
         logger.error("stopped: %s", error)
         return EXIT_SKIP_CAP
-    except KeyboardInterrupt:
+    except (InterruptedEpochError, KeyboardInterrupt):
         status = "KILLED"
-        raise
+        logger.warning("stopped by a signal; go on with the same command and --resume_from auto")
+        return EXIT_REQUEUE
     finally:
         recorder.close(status)
     logger.info("finished; everything about the run is in %s", recorder.folder)
     return EXIT_DONE
+
+
+def _train(
+    config: TrainingConfiguration, trainer: Trainer[EventBatch], recorder: RunRecorder, stop: StopRequest
+) -> None:
+    """Run the epochs that are left and record each.
+
+    Raises:
+        InterruptedEpochError: After a signal, when everything is saved.
+    """
+    if config.data.num_workers:
+        start_shielded_server([EventStream.__module__])
+    watch = RunWatch(trainer, recorder, stop)
+    while trainer.progress.epochs_done < config.training.epochs:
+        try:
+            metrics = trainer.run_epoch(watch)
+        except InterruptedEpochError:
+            recorder.save_last(trainer)
+            raise
+        is_last = trainer.progress.epochs_done == config.training.epochs
+        recorder.record_epoch(trainer, metrics, is_last=is_last)
+
+
+def _event_numbers(batch: EventBatch) -> Identity:
+    return {"run": batch.run, "event": batch.event}
 
 
 def _stream(

@@ -1,7 +1,7 @@
 """What a checkpoint holds, and how its weights find their way into a model."""
 
 import logging
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, Self
 
@@ -13,7 +13,7 @@ from lib.training.sealed_file import Content, read_sealed, write_sealed
 
 logger = logging.getLogger(__name__)
 
-FORMAT = 1
+FORMAT = 2
 BEST_NAME = "checkpoint_best.pth"
 LAST_NAME = "checkpoint_last.pth"
 SHOWN_FAULTS = 12
@@ -35,7 +35,10 @@ class Checkpoint:
         schedule_start: Step at which the learning-rate schedule began.
         best: Lowest validation loss so far.
         run_key: Tells the run from all others, in MLflow too.
-        metrics: Metrics of the epoch that was saved.
+        metrics: Metrics of the last finished epoch.
+        batches_done: Batches that were used up of the epoch under way.
+        epoch_sums: What that epoch has summed up so far.
+        guard: What the guard knows of usual gradients; empty for a model without a training.
     """
 
     kind: str
@@ -50,6 +53,9 @@ class Checkpoint:
     best: float
     run_key: str
     metrics: dict[str, float]
+    batches_done: int = 0
+    epoch_sums: dict[str, Any] = field(default_factory=dict)
+    guard: dict[str, Any] = field(default_factory=dict)
 
     def save(self, path: Path) -> None:
         """Write the checkpoint as one sealed file, whole or not at all."""

@@ -1,51 +1,58 @@
 """Decides on the device whether an optimizer step may happen.
 
-A step whose loss or gradient norm is not finite changes nothing: not the weights, not the moments, not the averages.
-The decision never waits for the device; it is read once per logging interval.
+A step whose loss or gradient norm is not finite changes nothing: not the weights, not the moments, not the averages,
+not what the guard knows of usual norms. A step whose norm is far above the usual is skipped too, and one that is
+somewhat above is scaled down. The decision never waits for the device; it is read once per logging interval.
 """
 
+import logging
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn.utils import get_total_norm
+
+from lib.training.config import GuardConfig
+from lib.training.norm_window import NormWindow
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class GuardSummary:
-    """What the guard saw since it was last asked.
+class GuardRecord:
+    """What the guard decided on n steps, on the CPU.
 
     Attributes:
-        steps: Steps that were judged.
-        skipped: Steps that were not applied.
-        norm_max: Largest finite gradient norm before clipping; 0 if there was none.
-        norm_median: Median of the finite norms; 0 if there was none.
+        norms: Gradient norm before clipping, shape (n,), float32.
+        finite: True where loss and gradient were finite, shape (n,).
+        accepted: True where the step was applied, shape (n,).
+        parameter_norms: Norm of each parameter's gradient, shape (n, P); 0 where there was none.
     """
 
-    steps: int
-    skipped: int
-    norm_max: float
-    norm_median: float
+    norms: Tensor
+    finite: Tensor
+    accepted: Tensor
+    parameter_norms: Tensor
 
 
 class Guard:
     """Judges accumulation windows and clips their gradients."""
 
-    def __init__(self, grad_clip: float | None, device: torch.device) -> None:
+    def __init__(self, config: GuardConfig, grad_clip: float | None, device: torch.device) -> None:
         self._grad_clip = grad_clip
         self._device = device
-        self._window_finite = torch.ones((), device=device)
-        self._norms: list[Tensor] = []
-        self._accepted: list[Tensor] = []
+        self._usual = NormWindow(config, device) if config.enabled else None
+        self._window_finite = torch.ones((), dtype=torch.bool, device=device)
+        self._seen: list[tuple[Tensor, Tensor, Tensor, Tensor]] = []
 
     def see_loss(self, loss: Tensor) -> Tensor:
         """Note whether the loss of one batch of the window is finite.
 
         Returns:
-            1 or 0, scalar on the device: the weight of this batch in the sums of the epoch.
+            True or False, scalar on the device: whether this batch counts in the sums of the epoch.
         """
-        finite = torch.isfinite(loss.detach()).to(torch.float32)
-        self._window_finite = self._window_finite * finite
+        finite = torch.isfinite(loss.detach())
+        self._window_finite = self._window_finite & finite
         return finite
 
     @torch.no_grad()
@@ -59,23 +66,46 @@ class Guard:
             1 if the step may be applied, 0 if not; scalar on the device.
         """
         gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
-        norm = get_total_norm(gradients)
-        accepted = self._window_finite * torch.isfinite(norm)
-        if self._grad_clip is not None:
-            # A norm that is not finite makes every gradient so; the step is skipped then.
-            torch._foreach_mul_(gradients, torch.clamp(self._grad_clip / (norm + 1e-6), max=1.0))
-        self._norms.append(norm)
-        self._accepted.append(accepted)
-        self._window_finite = torch.ones((), device=self._device)
-        return accepted
+        parameter_norms = torch.stack(torch._foreach_norm(gradients))
+        norm = torch.linalg.vector_norm(parameter_norms)
+        finite = self._window_finite & torch.isfinite(norm)
+        limit = torch.full((), self._grad_clip or torch.inf, device=self._device)
+        accepted = finite
+        if self._usual is not None:
+            judgement = self._usual.judge(norm, finite)
+            accepted = finite & judgement.usual
+            limit = torch.minimum(limit, judgement.limit.to(limit.dtype))
+        # A norm that is not finite makes every gradient so; the step is skipped then.
+        torch._foreach_mul_(gradients, torch.clamp(limit / (norm + 1e-6), max=1.0))
+        self._seen.append((norm, finite, accepted, _with_gaps(parameter_norms, parameters)))
+        self._window_finite = torch.ones((), dtype=torch.bool, device=self._device)
+        return accepted.to(torch.float32)
 
-    def summary(self) -> GuardSummary:
-        """Return what was seen since the last call, and forget it; waits for the device once."""
-        if not self._norms:
-            return GuardSummary(0, 0, 0.0, 0.0)
-        norms, accepted = torch.stack([torch.stack(self._norms), torch.stack(self._accepted)]).cpu()
-        self._norms, self._accepted = [], []
-        # max() of a list with NaN hides or spreads it, so the finite norms are looked at alone.
-        finite = norms[torch.isfinite(norms)]
-        largest, median = (float(finite.max()), float(finite.median())) if len(finite) else (0.0, 0.0)
-        return GuardSummary(len(norms), int((accepted == 0).sum()), largest, median)
+    def drain(self) -> GuardRecord | None:
+        """Return what was decided since the last call, and forget it; waits for the device once."""
+        if not self._seen:
+            return None
+        norms, finite, accepted, parameter_norms = (
+            torch.stack(column).cpu() for column in zip(*self._seen, strict=True)
+        )
+        self._seen = []
+        return GuardRecord(norms.float(), finite, accepted, parameter_norms)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return what decisions depend on."""
+        return dict(self._usual.state_dict()) if self._usual else {}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on with what ``state_dict`` returned; with another configuration of the window it begins anew."""
+        if self._usual is not None and not self._usual.load_state_dict(state):
+            logger.info("training.guard: the window of gradient norms begins anew")
+
+
+def _with_gaps(norms: Tensor, parameters: list[nn.Parameter]) -> Tensor:
+    """Return one norm per parameter, shape (P,), with 0 for those without a gradient."""
+    if len(norms) == len(parameters):
+        return norms
+    present = [index for index, parameter in enumerate(parameters) if parameter.grad is not None]
+    return torch.zeros(len(parameters), device=norms.device).index_copy(
+        0, torch.tensor(present, device=norms.device), norms
+    )

@@ -29,3 +29,11 @@ class MeanMeters:
             return {}
         pairs = torch.stack(list(self._totals.values())).cpu().tolist()
         return {name: total / count for name, (total, count) in zip(self._totals, pairs, strict=True) if count}
+
+    def state_dict(self) -> dict[str, Tensor]:
+        """Return sum and count of each metric, shape (2,) each."""
+        return dict(self._totals)
+
+    def load_state_dict(self, state: dict[str, Tensor], device: torch.device) -> None:
+        """Go on from what ``state_dict`` returned."""
+        self._totals = {name: pair.to(device) for name, pair in state.items()}

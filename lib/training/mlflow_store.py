@@ -88,6 +88,13 @@ class MlflowStore:
 
         self._client.log_batch(run_id, metrics=[Metric(name, value, time_ms, step) for name, value in metrics.items()])
 
+    def points(self, run_id: str) -> set[tuple[str, int, float]]:
+        """Return every metric that a run has, as (name, step, value)."""
+        names = self._client.get_run(run_id).data.metrics
+        return {
+            (name, point.step, point.value) for name in names for point in self._client.get_metric_history(run_id, name)
+        }
+
     def log_artifact(self, run_id: str, path: Path) -> None:
         """Copy a file, or the content of a folder under its name, to the run."""
         if path.is_dir():

@@ -43,8 +43,8 @@ class EpochProgress:
 
 
 @contextmanager
-def epoch_progress(title: str, num_batches: int) -> Iterator[EpochProgress]:
-    """Show the progress of one pass; the bar goes when the pass is over."""
+def epoch_progress(title: str, num_batches: int, done: int = 0) -> Iterator[EpochProgress]:
+    """Show the progress of one pass, of which some batches were done earlier; the bar goes when the pass is over."""
     console = Console(stderr=True)
     if not console.is_terminal:
         yield EpochProgress(None, None)
@@ -57,4 +57,4 @@ def epoch_progress(title: str, num_batches: int) -> Iterator[EpochProgress]:
         TextColumn("{task.fields[rate]} {task.fields[note]}"),
     )
     with Progress(*columns, console=console, transient=True) as bar:
-        yield EpochProgress(bar, bar.add_task(title, total=num_batches, rate="", note=""))
+        yield EpochProgress(bar, bar.add_task(title, total=num_batches, completed=done, rate="", note=""))

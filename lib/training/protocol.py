@@ -7,6 +7,8 @@ from typing import Protocol, Self, TypeVar
 import torch
 from torch import Tensor, nn
 
+from lib.training.skip_report import SkipReport
+
 
 @dataclass(frozen=True)
 class StepOutput:
@@ -78,3 +80,33 @@ class Observer(Protocol[B_contra]):
     def validation_end(self, epoch: int) -> dict[str, float]:
         """Return metrics of the whole validation, by name, and forget its events."""
         ...
+
+
+class Watch(Protocol):
+    """Looks after a run while an epoch is under way."""
+
+    def step_done(self) -> None:
+        """Called between two optimizer steps, when everything may be saved."""
+        ...
+
+    def step_skipped(self, report: SkipReport) -> None:
+        """Called for each skipped step, up to a logging interval late."""
+        ...
+
+    def must_stop(self) -> bool:
+        """Return True if the epoch is to be left at once."""
+        ...
+
+
+class Unwatched:
+    """Lets every epoch run to its end."""
+
+    def step_done(self) -> None:
+        """Save nothing."""
+
+    def step_skipped(self, report: SkipReport) -> None:
+        """Write nothing."""
+
+    def must_stop(self) -> bool:
+        """Go on."""
+        return False

@@ -1,21 +1,28 @@
 """What a run leaves behind: its folder, journal, checkpoints and its entry in MLflow."""
 
+import json
 import logging
 import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from lib.atomic import atomic_path
 from lib.errors import ConfigError
 from lib.training.checkpoint import BEST_NAME, LAST_NAME, Checkpoint
+from lib.training.checkpoint_writer import CheckpointWriter
 from lib.training.config import CheckpointConfig
 from lib.training.folder_lock import FolderLock
 from lib.training.journal import Journal
 from lib.training.protocol import B
-from lib.training.tracking import RunIdentity, Tracker
+from lib.training.run_identity import RunIdentity, save_identity
+from lib.training.skip_report import SkipReport
+from lib.training.tracking import Tracker
 from lib.training.trainer import Trainer
 
 logger = logging.getLogger(__name__)
+
+SKIPPED_FOLDER = "skipped_steps"
 
 
 @dataclass(frozen=True)
@@ -70,20 +77,32 @@ class RunRecorder:
         folder: Folder of the run; nobody else may use it until ``close``.
         model: What is trained.
         run: How it appears in MLflow.
-        save_interval: Epochs between checkpoints.
+        config: Says how often checkpoints are written.
+        metrics: Those of the last epoch of a run that goes on.
 
     Raises:
         ConfigError: If another process writes to the folder.
     """
 
-    def __init__(self, folder: Path, model: ModelIdentity, run: RunIdentity, *, save_interval: int) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        model: ModelIdentity,
+        run: RunIdentity,
+        *,
+        config: CheckpointConfig,
+        metrics: dict[str, float] | None = None,
+    ) -> None:
         self.folder = folder
         self._lock = FolderLock(folder)
         self._model = model
-        self._save_interval = save_interval
+        self._run = run
+        self._metrics = metrics or {}
+        self._writer = CheckpointWriter(folder, config)
+        self._writer.remove_partial_files()
+        self._note_status("RUNNING")
         self._journal = Journal(folder)
-        self._run_key = run.key
-        self._tracker = Tracker(run, self._journal.path)
+        self._tracker = Tracker(run, self._journal.path, self._journal.read())
 
     def record_epoch(self, trainer: Trainer[B], metrics: dict[str, float], *, is_last: bool) -> None:
         """Journal the metrics of a finished epoch and write the checkpoints that are due.
@@ -94,29 +113,42 @@ class RunRecorder:
             is_last: Whether the training ends here.
         """
         progress = trainer.progress
+        self._metrics = metrics
         if not (self.folder / BEST_NAME).exists():
             # A run that goes on from another folder left its best there.
             progress.best = math.inf
         improved = metrics["val/loss"] < progress.best
-        progress.best = min(progress.best, metrics["val/loss"])
         self._tracker.log(self._journal.append(progress.epochs_done, metrics))
-        if improved or is_last or progress.epochs_done % self._save_interval == 0:
-            checkpoint = self._checkpoint(trainer, metrics)
-            # The best one first: a run that is killed between the two repeats the epoch and finds it better again.
-            if improved:
-                checkpoint.save(self.folder / BEST_NAME)
-            checkpoint.save(self.folder / LAST_NAME)
-        logger.info(
-            "epoch %d: train loss %.4g, validation loss %.4g%s, grad_norm_max %.3g, %.0f events/s, %.0f %% of it "
-            "waiting for data",
-            progress.epochs_done,
-            metrics.get("train/loss", float("nan")),
-            metrics["val/loss"],
-            " (best)" if improved else "",
-            metrics["grad_norm_max"],
-            metrics["train/events_per_second"],
-            100 * metrics["train/data_wait_share"],
-        )
+        if improved:
+            self._record_best(trainer)
+        elif is_last or self._writer.is_due_after_epoch(progress.epochs_done):
+            self._writer.save(self._checkpoint(trainer), LAST_NAME)
+        _tell(progress.epochs_done, metrics, improved=improved)
+
+    def _record_best(self, trainer: Trainer[B]) -> None:
+        """Save the best epoch so far; if the disk refuses, the next better than the one on disk is the best."""
+        before, trainer.progress.best = trainer.progress.best, self._metrics["val/loss"]
+        # The best one first: a run that is killed between the two repeats the epoch and finds it better again.
+        if not self._writer.save(self._checkpoint(trainer), BEST_NAME, LAST_NAME):
+            trainer.progress.best = before
+
+    def record_step(self, trainer: Trainer[B]) -> None:
+        """Write the checkpoint inside an epoch if it is time."""
+        if self._writer.is_due(trainer.progress.steps_done):
+            self.save_last(trainer)
+
+    def save_last(self, trainer: Trainer[B]) -> bool:
+        """Write the checkpoint that the run goes on from; return False if the disk refused."""
+        return self._writer.save(self._checkpoint(trainer), LAST_NAME)
+
+    def record_skip(self, report: SkipReport) -> None:
+        """Write down a skipped step: its events and the gradient norms of the modules."""
+        path = self.folder / SKIPPED_FOLDER / f"step_{report.step:08d}.json"
+        try:
+            with atomic_path(path) as temporary:
+                temporary.write_text(json.dumps(report.as_dict(), allow_nan=False) + "\n", encoding="utf-8")
+        except OSError as error:
+            logger.warning("%s: cannot be written (%s)", path, error)
 
     def record_artifact(self, path: Path) -> None:
         """Send a file of the run's folder to MLflow."""
@@ -124,20 +156,38 @@ class RunRecorder:
 
     def close(self, status: str) -> None:
         """End the run in MLflow as FINISHED, FAILED or KILLED, and let go of the folder."""
+        self._journal.flush()
         self._tracker.close(status)
+        self._note_status(status)
         self._lock.release()
 
-    def _checkpoint(self, trainer: Trainer[B], metrics: dict[str, float]) -> Checkpoint:
-        progress = trainer.progress
+    def _note_status(self, status: str) -> None:
+        try:
+            save_identity(self.folder, self._run, status)
+        except OSError as error:
+            logger.warning("%s: cannot be written (%s)", self.folder, error)
+
+    def _checkpoint(self, trainer: Trainer[B]) -> Checkpoint:
         return Checkpoint(
             kind=self._model.kind,
             config=self._model.config,
             about=self._model.about,
-            epochs_done=progress.epochs_done,
-            steps_done=progress.steps_done,
-            schedule_start=progress.schedule_start,
-            best=progress.best,
-            run_key=self._run_key,
-            metrics=metrics,
+            run_key=self._run.key,
+            metrics=self._metrics,
+            **vars(trainer.progress),
             **trainer.state(),
         )
+
+
+def _tell(epoch: int, metrics: dict[str, float], *, improved: bool) -> None:
+    logger.info(
+        "epoch %d: train loss %.4g, validation loss %.4g%s, grad_norm_max %.3g, %.0f events/s, %.0f %% of it "
+        "waiting for data",
+        epoch,
+        metrics.get("train/loss", float("nan")),
+        metrics["val/loss"],
+        " (best)" if improved else "",
+        metrics["grad_norm_max"],
+        metrics["train/events_per_second"],
+        100 * metrics["train/data_wait_share"],
+    )

@@ -5,7 +5,7 @@ of the zip archive, so one file holds both, ``torch.load`` still reads it, and a
 """
 
 import hashlib
-import os
+import io
 import pickle
 import struct
 from pathlib import Path
@@ -30,14 +30,19 @@ def write_sealed(path: Path, content: Content) -> None:
     Args:
         path: Final place.
         content: Nested dicts and lists of tensors and plain values.
+
+    Raises:
+        OSError: If the disk refuses; an older file of that name stays as it was.
     """
-    with atomic_path(path) as temporary:
-        torch.save(content, temporary)
-        with temporary.open("r+b") as file:
-            # An archive without a comment ends with the comment's length, two zero bytes.
-            size = file.seek(-2, os.SEEK_END)
-            digest = _digest(temporary, size)
-            file.write(struct.pack("<H", _COMMENT_LENGTH) + _PREFIX + digest)
+    # Written to memory first: torch's own writer ends the process with an error of its own kind on a full disk.
+    memory = io.BytesIO()
+    torch.save(content, memory)
+    # An archive without a comment ends with the comment's length, two zero bytes.
+    archive = memory.getbuffer()[:-2]
+    seal = struct.pack("<H", _COMMENT_LENGTH) + _PREFIX + hashlib.sha256(archive).hexdigest().encode()
+    with atomic_path(path) as temporary, temporary.open("wb") as file:
+        file.write(archive)
+        file.write(seal)
 
 
 def read_sealed(path: Path, device: torch.device | str = "cpu") -> Content:

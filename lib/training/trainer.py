@@ -1,9 +1,7 @@
 """The training loop: one for every task."""
 
-import logging
 import time
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Generic
 
 import torch
@@ -13,39 +11,24 @@ from lib.errors import ConfigError
 from lib.training.compilation import compiled
 from lib.training.config import TrainingConfig
 from lib.training.ema import WeightAverage
+from lib.training.epoch_sums import EpochSums
 from lib.training.guard import Guard
 from lib.training.meters import MeanMeters
 from lib.training.optimizer import build_optimizer, set_learning_rate
+from lib.training.position import Progress
 from lib.training.precision import autocast
 from lib.training.progress import EpochProgress, epoch_progress
-from lib.training.protocol import B, BatchStream, Observer, StepOutput, Task
+from lib.training.protocol import B, BatchStream, Observer, StepOutput, Task, Unwatched, Watch
 from lib.training.random_state import seed_step
 from lib.training.schedule import Schedule
+from lib.training.skip_ledger import SkipLedger
+from lib.training.skip_report import Identity
 
-logger = logging.getLogger(__name__)
-
-SHOW_EVERY = 20
-
-
-class SkipCapError(Exception):
-    """A whole epoch went by without a single step that could be applied."""
+LOOK_EVERY = 20
 
 
-@dataclass
-class Progress:
-    """How far a training is.
-
-    Attributes:
-        epochs_done: Finished epochs.
-        steps_done: Optimizer steps, skipped ones included.
-        schedule_start: Step at which the learning-rate schedule began.
-        best: Lowest validation loss so far.
-    """
-
-    epochs_done: int = 0
-    steps_done: int = 0
-    schedule_start: int = 0
-    best: float = float("inf")
+class InterruptedEpochError(Exception):
+    """An epoch was left between two steps because its watch wanted so; nothing of it is lost."""
 
 
 class Trainer(Generic[B]):
@@ -58,6 +41,7 @@ class Trainer(Generic[B]):
         validation: Validation batches.
         config: Settings of the loop.
         observers: Watch each validation.
+        identify: Tells the events of a batch, for reports about skipped steps.
     """
 
     def __init__(
@@ -69,6 +53,7 @@ class Trainer(Generic[B]):
         validation: BatchStream[B],
         config: TrainingConfig,
         observers: Sequence[Observer[B]] = (),
+        identify: Callable[[B], Identity] | None = None,
     ) -> None:
         self.model = model
         self.progress = Progress()
@@ -77,10 +62,14 @@ class Trainer(Generic[B]):
         self._validation = validation
         self._config = config
         self._observers = observers
-        self._parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
+        self._identify = identify
+        self._watch: Watch = Unwatched()
+        trainable = {name: parameter for name, parameter in model.named_parameters() if parameter.requires_grad}
+        self._parameters = list(trainable.values())
         self._device = self._parameters[0].device
         self._compiled = compiled(model, config)
-        self._guard = Guard(config.grad_clip, self._device)
+        self._guard = Guard(config.guard, config.grad_clip, self._device)
+        self._sums = EpochSums()
         self.optimizer = build_optimizer(model, lr=config.lr, weight_decay=config.weight_decay)
         self.average = WeightAverage(model, config.ema_decay) if config.ema_decay else None
         self._steps_per_epoch = train.batches_per_epoch // config.grad_accum_steps
@@ -89,6 +78,7 @@ class Trainer(Generic[B]):
                 f"training.grad_accum_steps: one step takes {config.grad_accum_steps} batches, but an epoch has "
                 f"{train.batches_per_epoch}. Lower grad_accum_steps or data.batch_size."
             )
+        self._skips = SkipLedger(config.guard, self._steps_per_epoch, list(trainable))
 
     @property
     def _schedule(self) -> Schedule:
@@ -102,53 +92,82 @@ class Trainer(Generic[B]):
             first_step=self.progress.schedule_start,
         )
 
-    def run_epoch(self) -> dict[str, float]:
-        """Train and validate one epoch and return its metrics.
+    def run_epoch(self, watch: Watch | None = None) -> dict[str, float]:
+        """Train and validate one epoch, or what is left of it, and return the metrics of the whole.
+
+        Args:
+            watch: Is told of each step and may stop the epoch.
 
         Raises:
-            SkipCapError: If not one step of the epoch could be applied.
+            SkipCapError: If too many steps had to be skipped.
+            InterruptedEpochError: If the watch stopped the epoch; ``state`` then is that of the last step.
         """
+        self._watch = watch or Unwatched()
         epoch = self.progress.epochs_done
-        metrics = self._train_epoch(epoch)
+        self._train_epoch(epoch)
+        metrics = self._named("train", self._sums.meters.means())
+        metrics |= self._sums.clock_metrics() | self._sums.guard_metrics()
+        metrics["lr"] = self._schedule.learning_rate(self.progress.steps_done - 1)
         metrics |= self.validate(epoch)
         self.progress.epochs_done = epoch + 1
+        self.progress.batches_done = 0
+        self._sums = EpochSums()
         return metrics
 
-    def _train_epoch(self, epoch: int) -> dict[str, float]:
+    def _train_epoch(self, epoch: int) -> None:
         self.model.train()
-        meters = MeanMeters()
         schedule = self._schedule
-        batches = self._train.epoch(epoch)
-        waiting = 0.0
-        with epoch_progress(f"epoch {epoch + 1}/{self._config.epochs}", self._train.batches_per_epoch) as progress:
-            for step_of_epoch in range(self._steps_per_epoch):
+        done = self.progress.batches_done
+        first_step = done // self._config.grad_accum_steps
+        batches = self._train.epoch(epoch, done) if first_step < self._steps_per_epoch else iter(())
+        title = f"epoch {epoch + 1}/{self._config.epochs}"
+        with epoch_progress(title, self._train.batches_per_epoch, done) as progress:
+            for step_of_epoch in range(first_step, self._steps_per_epoch):
                 set_learning_rate(self.optimizer, schedule.learning_rate(self.progress.steps_done))
-                waiting += self._step(batches, meters, progress)
-                if step_of_epoch % SHOW_EVERY == 0:
-                    progress.show(f"loss {meters.means().get('loss', float('nan')):.4g}")
-            seconds = max(progress.seconds, 1e-9)
-            rate = progress.events_per_second
-        metrics = self._named("train", meters.means())
-        metrics |= {"train/events_per_second": rate, "train/data_wait_share": waiting / seconds}
-        return metrics | self._guard_metrics() | {"lr": schedule.learning_rate(self.progress.steps_done - 1)}
+                self._step(batches, progress)
+                if step_of_epoch % LOOK_EVERY == 0:
+                    self._look()
+                    self._skips.require_few(self._sums)
+                    progress.show(f"loss {self._sums.meters.means().get('loss', float('nan')):.4g}")
+                self._watch.step_done()
+                self._heed()
+        self._look()
+        self._skips.require_few(self._sums)
+        self._skips.require_learning(self._sums)
 
-    def _step(self, batches: Iterator[B], meters: MeanMeters, progress: EpochProgress) -> float:
-        """Take one optimizer step over an accumulation window; return the seconds spent waiting for data."""
+    def _step(self, batches: Iterator[B], progress: EpochProgress) -> None:
+        """Take one optimizer step over an accumulation window."""
         seed_step(self._config.seed, self.progress.steps_done)
         self.optimizer.zero_grad(set_to_none=True)
-        waiting = 0.0
+        begin = time.perf_counter()
+        identities: list[Identity] = []
         for _ in range(self._config.grad_accum_steps):
             start = time.perf_counter()
             batch = next(batches)
-            waiting += time.perf_counter() - start
+            self._sums.waiting += time.perf_counter() - start
+            identities.append(self._identify(batch) if self._identify else {})
             output = self._forward(batch)
             (output.loss / self._config.grad_accum_steps).backward()
             finite = self._guard.see_loss(output.loss)
-            meters.add(output.sums, included=finite)
+            self._sums.meters.add(output.sums, included=finite)
+            self._sums.events += batch.num_events
             progress.advance(batch.num_events)
         accepted = self._guard.judge(self._parameters)
+        self._skips.note(self.progress.steps_done, identities)
         self._apply(accepted)
-        return waiting
+        self._sums.seconds += time.perf_counter() - begin
+
+    def _look(self) -> None:
+        """Read what the guard decided on the last steps; the only wait for the device."""
+        record = self._guard.drain()
+        if record is not None:
+            self._sums.count(record)
+            for report in self._skips.reports(record):
+                self._watch.step_skipped(report)
+
+    def _heed(self) -> None:
+        if self._watch.must_stop():
+            raise InterruptedEpochError
 
     def _forward(self, batch: B) -> StepOutput:
         with autocast(self._config.precision, self._device):
@@ -162,24 +181,14 @@ class Trainer(Generic[B]):
         if self.average is not None:
             self.average.update(self.progress.steps_done, accepted)
         self.progress.steps_done += 1
-
-    def _guard_metrics(self) -> dict[str, float]:
-        seen = self._guard.summary()
-        if seen.skipped == seen.steps:
-            raise SkipCapError(
-                f"all {seen.steps} steps of the epoch had a loss or a gradient that is not finite; nothing was learnt. "
-                "Look at the data with lib.check, or lower training.lr."
-            )
-        if seen.skipped:
-            logger.warning("skipped %d of %d steps: loss or gradient was not finite", seen.skipped, seen.steps)
-        return {
-            "grad_norm_max": seen.norm_max,
-            "grad_norm_median": seen.norm_median,
-            "skipped_steps": float(seen.skipped),
-        }
+        self.progress.batches_done += self._config.grad_accum_steps
 
     def validate(self, epoch: int) -> dict[str, float]:
-        """Return the validation metrics of the averaged weights, or of the trained ones without averaging."""
+        """Return the validation metrics of the averaged weights, or of the trained ones without averaging.
+
+        Raises:
+            InterruptedEpochError: If the watch wanted so; the trained weights are back in the model then.
+        """
         if self.average is None:
             return self._validate(epoch)
         with self.average.swapped():
@@ -197,6 +206,7 @@ class Trainer(Generic[B]):
                 for observer in self._observers:
                     observer.validation_batch(batch, output)
                 progress.advance(batch.num_events)
+                self._heed()
         metrics = self._named("val", meters.means())
         metrics = {name: value for name, value in metrics.items() if name not in self._task.run_metrics}
         for observer in self._observers:
@@ -208,9 +218,22 @@ class Trainer(Generic[B]):
         return {name if name in bare else f"{split}/{name}": value for name, value in means.items()}
 
     def state(self) -> dict[str, Any]:
-        """Return weights, averages and optimizer state, as checkpoints hold them."""
+        """Return weights, averages, optimizer, guard and the sums of the epoch under way, as checkpoints hold them."""
+        self._look()
         return {
             "model": self.model.state_dict(),
             "average": self.average.state_dict() if self.average else {},
             "optimizer": self.optimizer.state_dict(),
+            "guard": {**self._guard.state_dict(), "skips_in_row": self._skips.in_row},
+            "epoch_sums": self._sums.state_dict(),
         }
+
+    def load_guard(self, state: dict[str, Any]) -> None:
+        """Go on with the guard's knowledge of a saved run."""
+        statistics = dict(state)
+        self._skips.in_row = statistics.pop("skips_in_row", 0)
+        self._guard.load_state_dict(statistics)
+
+    def load_epoch_sums(self, state: dict[str, Any]) -> None:
+        """Go on with the sums of an epoch that was left under way."""
+        self._sums.load_state_dict(state, self._device)

@@ -16,8 +16,9 @@ from lib.data.config import NormalizationConfig
 from lib.data.normalization import Normalization
 from lib.errors import CheckpointError
 from lib.training.checkpoint import LAST_NAME, Checkpoint
+from lib.training.position import Progress
 from lib.training.recorder import ModelIdentity
-from lib.training.trainer import Progress, Trainer
+from lib.training.trainer import Trainer
 from tests.training.toy import ToyBatch, toy_trainer, weights_of
 
 NORMALIZATION = Normalization.from_config(NormalizationConfig())
@@ -50,6 +51,7 @@ def checkpoint_of(trainer: Trainer[ToyBatch], **changes: Any) -> Checkpoint:
         epochs_done=progress.epochs_done,
         steps_done=progress.steps_done,
         schedule_start=progress.schedule_start,
+        batches_done=progress.batches_done,
         best=0.125,
         run_key="k",
         metrics={},
@@ -140,7 +142,7 @@ def test_a_resumed_trainer_stands_where_the_other_stopped(tmp_path: Path, caplog
     for name, value in weights_of(second).items():
         assert torch.equal(value, weights[name]), name
     assert second.progress == Progress(epochs_done=1, steps_done=8, schedule_start=0, best=0.125)
-    assert f"resumed from {Path('runs/a.pth')} after epoch 1" in caplog.text
+    assert f"resumed from {Path('runs/a.pth')} after epoch 1, batch 0" in caplog.text
     assert "configuration changed" not in caplog.text
 
 
@@ -167,6 +169,14 @@ def test_the_learning_rate_may_begin_anew(tmp_path: Path) -> None:
 def test_the_count_of_epochs_may_begin_anew(tmp_path: Path) -> None:
     second = resumed(tmp_path, checkpoint_of(trained()), toy_trainer(), reset_epoch=True)
     assert second.progress == Progress(epochs_done=0, steps_done=0, schedule_start=0, best=0.125)
+
+
+def test_a_changed_order_of_events_begins_the_epoch_anew(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    checkpoint = checkpoint_of(trained(), batches_done=4)
+    assert resumed(tmp_path, checkpoint, toy_trainer()).progress.batches_done == 4
+    other = replace(checkpoint, config={"training": {**CONFIG["training"], "grad_accum_steps": 4}})
+    assert resumed(tmp_path, other, toy_trainer()).progress.batches_done == 0
+    assert "the epoch that was under way begins anew" in caplog.text
 
 
 def test_averages_begin_with_the_weights_where_the_checkpoint_has_none(tmp_path: Path) -> None:

@@ -1,6 +1,8 @@
 """Whole trainings through the command line, on a few events and a tiny model."""
 
 import json
+import os
+import signal
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import import_module
@@ -11,9 +13,10 @@ import pytest
 import torch
 import yaml
 
-from lib.cli.entry import EXIT_DONE, EXIT_SKIP_CAP, EXIT_USER_ERROR, run_command
+from lib.cli.entry import EXIT_DONE, EXIT_REQUEUE, EXIT_SKIP_CAP, EXIT_USER_ERROR, run_command
 from lib.tasks.restore import load_trained
 from lib.training.checkpoint import BEST_NAME, LAST_NAME, Checkpoint
+from lib.training.epoch_sums import CLOCK_METRICS
 from lib.training.journal import Journal
 from lib.training.mlflow_store import MlflowStore
 from lib.training.trainer import Trainer
@@ -102,6 +105,26 @@ def cut_power_at(step: int, monkeypatch: pytest.MonkeyPatch) -> Callable[[], Non
     return lambda: monkeypatch.setattr(Trainer, "_apply", apply)
 
 
+def signal_at(step: int, number: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let a signal come while a step is under way, once."""
+    apply, waiting = Trainer._apply, [number]
+
+    def signalled(self: Trainer[Any], accepted: torch.Tensor) -> None:
+        if self.progress.steps_done == step and waiting:
+            os.kill(os.getpid(), waiting.pop())
+        apply(self, accepted)
+
+    monkeypatch.setattr(Trainer, "_apply", signalled)
+
+
+def told(journal: Journal) -> list[dict[str, float]]:
+    """What the epochs of a run say, apart from how long they took."""
+    return [
+        {name: value for name, value in record.metrics.items() if name not in CLOCK_METRICS}
+        for record in journal.read()
+    ]
+
+
 def assert_same(first: object, second: object, place: str = "") -> None:
     if isinstance(first, torch.Tensor):
         assert isinstance(second, torch.Tensor)
@@ -130,13 +153,30 @@ def test_a_run_that_crashed_and_went_on_equals_one_that_did_not(
     straight, resumed = work.last(f"straight_{kind}"), work.last(f"cut_{kind}")
     for part in ("model", "average", "optimizer", "epochs_done", "steps_done", "schedule_start", "best"):
         assert_same(getattr(straight, part), getattr(resumed, part), part)
-    clock = {"train/events_per_second", "train/data_wait_share"}
-    metrics = [
-        [{name: value for name, value in record.metrics.items() if name not in clock} for record in journal.read()]
-        for journal in (Journal(work.path(f"{form}_{kind}", "")) for form in ("straight", "cut"))
-    ]
+    metrics = [told(Journal(work.path(f"{form}_{kind}", ""))) for form in ("straight", "cut")]
     assert metrics[0] == metrics[1]
     assert len(metrics[0]) == 2
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGUSR1])
+def test_a_signal_saves_inside_the_epoch_and_the_run_ends_as_if_it_had_not_come(
+    work: Workplace, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    name = f"signalled_{int(number)}"
+    assert work.run("mae", f"not_{name}") == EXIT_DONE
+    # The first step of the second epoch.
+    signal_at(2, number, monkeypatch)
+    tracked = ["--set", f"mlflow.experiment={name}", "--resume_from", "auto"]
+    assert work.run("mae", name, *tracked) == EXIT_REQUEUE
+    stopped = work.last(name)
+    assert (stopped.epochs_done, stopped.steps_done, stopped.batches_done) == (1, 3, 2)
+    assert [run.info.status for run in work.runs(name).values()] == ["KILLED"]
+    assert work.run("mae", name, *tracked) == EXIT_DONE
+    assert [run.info.status for run in work.runs(name).values()] == ["FINISHED"]
+    straight, resumed = work.last(f"not_{name}"), work.last(name)
+    for part in ("model", "average", "optimizer", "epochs_done", "steps_done", "best"):
+        assert_same(getattr(straight, part), getattr(resumed, part), part)
+    assert told(Journal(work.path(f"not_{name}", ""))) == told(Journal(work.path(name, "")))
 
 
 def test_a_resumed_run_goes_on_in_the_store_and_a_new_one_is_begun_on_request(

@@ -44,8 +44,7 @@ def make_checkpoint() -> Checkpoint:
 def assert_same(first: object, second: object) -> None:
     if isinstance(first, Tensor):
         assert isinstance(second, Tensor)
-        assert first.dtype == second.dtype
-        assert torch.equal(first, second)
+        torch.testing.assert_close(first, second, rtol=0.0, atol=0.0, equal_nan=True)
     elif isinstance(first, dict):
         assert isinstance(second, dict)
         assert first.keys() == second.keys()
@@ -76,7 +75,7 @@ def test_plain_torch_reads_it_and_finds_the_configuration(tmp_path: Path) -> Non
 
 @pytest.mark.parametrize(
     ("change", "told"),
-    [({"format": 99}, "format 99"), ({"format": None}, "format None"), ({"surplus": 1}, "surplus"), ({}, "format 1")],
+    [({"format": 99}, "format 99"), ({"format": None}, "format None"), ({"surplus": 1}, "surplus"), ({}, "format 2")],
 )
 def test_another_format_is_refused(tmp_path: Path, change: dict[str, object], told: str) -> None:
     path = tmp_path / "a.pth"

@@ -1,4 +1,4 @@
-"""The guard's decisions and statistics."""
+"""The guard's decisions and what it reports of them."""
 
 import math
 
@@ -6,9 +6,14 @@ import pytest
 import torch
 from torch import nn
 
-from lib.training.guard import Guard, GuardSummary
+from lib.training.config import GuardConfig
+from lib.training.guard import Guard, GuardRecord
 
 CPU = torch.device("cpu")
+
+
+def make_guard(grad_clip: float | None = None, **settings: object) -> Guard:
+    return Guard(GuardConfig.model_validate(settings), grad_clip, CPU)
 
 
 def parameter(*gradient: float) -> nn.Parameter:
@@ -22,44 +27,48 @@ def judge(guard: Guard, *gradient: float, loss: float = 1.0) -> float:
     return float(guard.judge([parameter(*gradient)]))
 
 
+def drained(guard: Guard) -> GuardRecord:
+    record = guard.drain()
+    assert record is not None
+    return record
+
+
 @pytest.mark.parametrize("bad", [math.nan, math.inf, -math.inf])
-def test_norms_that_are_not_finite_never_enter_the_statistics(bad: float) -> None:
-    guard = Guard(None, CPU)
-    for norm in (3.0, bad, 1.0, bad, 2.0):
-        judge(guard, norm)
-    assert guard.summary() == GuardSummary(steps=5, skipped=2, norm_max=3.0, norm_median=2.0)
+def test_every_step_is_recorded_with_its_norm_and_verdict(bad: float) -> None:
+    guard = make_guard()
+    verdicts = [judge(guard, norm) for norm in (3.0, bad, 1.0)]
+    record = drained(guard)
+    assert verdicts == [1.0, 0.0, 1.0]
+    assert record.accepted.tolist() == record.finite.tolist() == [True, False, True]
+    assert record.norms[[0, 2]].tolist() == [3.0, 1.0]
 
 
-def test_statistics_after_a_bad_step_are_those_of_a_run_without_it() -> None:
-    seen, unseen = Guard(1.0, CPU), Guard(1.0, CPU)
-    judge(seen, math.nan, loss=math.nan)
-    seen.summary()
-    for guard in (seen, unseen):
-        for norm in (4.0, 5.0):
-            assert judge(guard, norm) == 1.0
-    assert seen.summary() == unseen.summary()
-
-
-def test_only_bad_norms_leave_statistics_of_zero() -> None:
-    guard = Guard(None, CPU)
-    judge(guard, math.nan)
-    assert guard.summary() == GuardSummary(1, 1, 0.0, 0.0)
-
-
-def test_a_summary_forgets_what_it_told() -> None:
-    guard = Guard(None, CPU)
+def test_what_was_drained_is_forgotten() -> None:
+    guard = make_guard()
     judge(guard, 7.0)
-    guard.summary()
-    assert guard.summary() == GuardSummary(0, 0, 0.0, 0.0)
+    drained(guard)
+    assert guard.drain() is None
+
+
+def test_a_step_that_is_not_finite_leaves_the_statistics_bit_for_bit() -> None:
+    guard = make_guard(window=8, active_after=4, level_shift_steps=4)
+    for norm in (1.0, 2.0, 1.5, 1.2, 1.1):
+        judge(guard, norm)
+    before = {name: value.clone() for name, value in guard.state_dict().items()}
+    judge(guard, math.nan)
+    judge(guard, 1.0, loss=math.nan)
+    judge(guard, math.inf)
+    for name, value in guard.state_dict().items():
+        assert torch.equal(value.nan_to_num(), before[name].nan_to_num()), name
 
 
 @pytest.mark.parametrize("position", [0, 1, 2])
 def test_one_bad_loss_rejects_its_window_and_no_other(position: int) -> None:
-    guard = Guard(None, CPU)
+    guard = make_guard()
     losses = [1.0, 1.0, 1.0]
     losses[position] = math.nan
-    included = [float(guard.see_loss(torch.tensor(loss))) for loss in losses]
-    assert included == [float(math.isfinite(loss)) for loss in losses]
+    included = [bool(guard.see_loss(torch.tensor(loss))) for loss in losses]
+    assert included == [math.isfinite(loss) for loss in losses]
     assert float(guard.judge([parameter(1.0)])) == 0.0
     assert judge(guard, 1.0) == 1.0
 
@@ -67,29 +76,68 @@ def test_one_bad_loss_rejects_its_window_and_no_other(position: int) -> None:
 def test_gradients_of_an_accepted_step_below_the_ceiling_stay_bit_for_bit() -> None:
     weight = parameter(0.1, -0.2, 0.3)
     before = weight.grad.clone()  # type: ignore[union-attr]
-    assert float(Guard(1.0, CPU).judge([weight])) == 1.0
+    assert float(make_guard(1.0).judge([weight])) == 1.0
     assert torch.equal(weight.grad, before)  # type: ignore[arg-type]
 
 
-def test_gradients_are_never_touched_without_a_ceiling() -> None:
+@pytest.mark.parametrize("enabled", [True, False])
+def test_gradients_are_not_touched_without_a_ceiling(enabled: bool) -> None:
     weight = parameter(1e6, -3e7)
-    Guard(None, CPU).judge([weight])
+    make_guard(enabled=enabled).judge([weight])
     assert torch.equal(weight.grad, torch.tensor([1e6, -3e7]))  # type: ignore[arg-type]
 
 
 def test_clipping_scales_all_gradients_alike_to_the_ceiling() -> None:
     first, second = parameter(3.0), parameter(0.0, 4.0)
-    guard = Guard(1.0, CPU)
+    guard = make_guard(1.0)
     guard.judge([first, second])
     # The divisor has 1e-6 added, so the norm falls short of the ceiling by 2e-7.
     torch.testing.assert_close(first.grad, torch.tensor([0.6]), rtol=1e-6, atol=0.0)
     torch.testing.assert_close(second.grad, torch.tensor([0.0, 0.8]), rtol=1e-6, atol=0.0)
-    assert guard.summary().norm_max == pytest.approx(5.0)
+    assert drained(guard).norms.tolist() == pytest.approx([5.0])
 
 
 def test_parameters_without_gradient_are_passed_over() -> None:
     unused = nn.Parameter(torch.zeros(2))
-    guard = Guard(1.0, CPU)
+    guard = make_guard(1.0)
     assert float(guard.judge([unused, parameter(0.5)])) == 1.0
     assert unused.grad is None
-    assert guard.summary().norm_max == pytest.approx(0.5)
+    assert drained(guard).parameter_norms.tolist() == [[0.0, 0.5]]
+
+
+@pytest.mark.parametrize("enabled", [True, False])
+def test_a_spike_is_skipped_only_by_the_guard_that_is_switched_on(enabled: bool) -> None:
+    guard = make_guard(enabled=enabled, window=8, active_after=4, level_shift_steps=4)
+    for norm in (1.0, 1.1, 0.9, 1.0):
+        assert judge(guard, norm) == 1.0
+    assert judge(guard, 100.0) == float(not enabled)
+    record = drained(guard)
+    assert record.finite.all()
+    assert record.accepted.tolist() == [True] * 4 + [not enabled]
+
+
+def test_a_moderate_outlier_is_scaled_down_below_the_ceiling() -> None:
+    guard = make_guard(1e9, window=8, active_after=4, level_shift_steps=4, min_spread=0.1)
+    for _ in range(4):
+        judge(guard, 1.0)
+    weight = parameter(1.6)
+    guard.see_loss(torch.tensor(1.0))
+    assert float(guard.judge([weight])) == 1.0
+    # Median 1 and the smallest spread of 0.1: 3 sigma above lies exp(0.3).
+    torch.testing.assert_close(weight.grad, torch.tensor([math.exp(0.3)]), rtol=1e-5, atol=0.0)
+
+
+def test_a_window_of_another_length_begins_anew(caplog: pytest.LogCaptureFixture) -> None:
+    small, large = make_guard(window=64), make_guard(window=128)
+    judge(small, 1.0)
+    with caplog.at_level("INFO"):
+        large.load_state_dict(small.state_dict())
+    assert "the window of gradient norms begins anew" in caplog.text
+    assert int(large.state_dict()["admitted"]) == 0
+
+
+def test_a_guard_that_is_off_has_no_state() -> None:
+    guard = make_guard(enabled=False)
+    judge(guard, 1.0)
+    assert guard.state_dict() == {}
+    guard.load_state_dict({})

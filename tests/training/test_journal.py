@@ -1,7 +1,9 @@
 """The journal of metrics."""
 
+import errno
 import json
 import math
+import os
 from pathlib import Path
 
 import pytest
@@ -61,3 +63,39 @@ def test_a_run_that_has_not_finished_an_epoch_has_no_records(tmp_path: Path) -> 
     journal = Journal(tmp_path / "deep" / "run")
     assert journal.read() == []
     assert not journal.path.exists()
+
+
+def test_a_repeated_epoch_stands_once_with_its_first_record(tmp_path: Path) -> None:
+    first = Journal(tmp_path).append(1, {"loss": 0.5, "train/events_per_second": 10.0, "val": math.nan})
+    again = Journal(tmp_path).append(1, {"loss": 0.5, "train/events_per_second": 99.0, "val": math.nan})
+    assert again == first or math.isnan(again.metrics["val"])
+    assert len((tmp_path / "metrics.jsonl").read_text().splitlines()) == 1
+
+
+def test_an_epoch_that_came_out_otherwise_replaces_the_old_one_and_those_after_it(tmp_path: Path) -> None:
+    journal = Journal(tmp_path)
+    for step in (1, 2, 3):
+        journal.append(step, {"loss": 1.0})
+    other = Journal(tmp_path).append(2, {"loss": 0.5})
+    assert Journal(tmp_path).read() == [journal.read()[0], other]
+
+
+def test_a_disk_that_refuses_costs_a_warning_and_no_record(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    journal = Journal(tmp_path)
+    first = journal.append(1, {"loss": 1.0})
+
+    def full(descriptor: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", full)
+        journal.append(2, {"loss": 0.5})
+        journal.append(3, {"loss": 0.25})
+    assert len(caplog.records) == 2
+    assert "2 records wait for the next epoch" in caplog.text
+    journal.append(4, {"loss": 0.125})
+    records = Journal(tmp_path).read()
+    assert records[0] == first
+    assert [(record.step, record.metrics["loss"]) for record in records] == [(1, 1.0), (2, 0.5), (3, 0.25), (4, 0.125)]

@@ -2,6 +2,7 @@
 
 import logging
 import math
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,9 +12,9 @@ import pytest
 from lib.errors import ConfigError
 from lib.training.checkpoint import BEST_NAME, LAST_NAME, Checkpoint
 from lib.training.config import CheckpointConfig
-from lib.training.journal import Journal
+from lib.training.journal import Journal, Record
 from lib.training.recorder import ModelIdentity, RunRecorder, claim_folder
-from lib.training.tracking import RunIdentity
+from lib.training.run_identity import RunIdentity
 from lib.training.trainer import Trainer
 from tests.training.toy import ToyBatch, toy_trainer
 
@@ -28,8 +29,8 @@ METRICS = {
 class SilentTracker:
     """Takes the place of MLflow."""
 
-    def __init__(self, identity: RunIdentity, journal_path: Path) -> None:
-        self.told: list[Any] = []
+    def __init__(self, identity: RunIdentity, journal_path: Path, earlier: Sequence[Record]) -> None:
+        self.told: list[Any] = list(earlier)
 
     def log(self, record: Any) -> None:
         self.told.append(record)
@@ -46,9 +47,9 @@ def _no_mlflow(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("lib.training.recorder.Tracker", SilentTracker)
 
 
-def open_recorder(folder: Path, save_interval: int = 1) -> RunRecorder:
+def open_recorder(folder: Path, **cadence: Any) -> RunRecorder:
     folder.mkdir(parents=True, exist_ok=True)
-    return RunRecorder(folder, MODEL, RUN, save_interval=save_interval)
+    return RunRecorder(folder, MODEL, RUN, config=CheckpointConfig(**cadence))
 
 
 def record(recorder: RunRecorder, trainer: Trainer[ToyBatch], *losses: float, last: bool = False) -> None:

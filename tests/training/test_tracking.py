@@ -10,7 +10,8 @@ import pytest
 
 from lib.training.journal import Record
 from lib.training.mlflow_store import MlflowStore
-from lib.training.tracking import DEFAULT_STORE, RunIdentity, Tracker, tracking_uri
+from lib.training.run_identity import RunIdentity
+from lib.training.tracking import DEFAULT_STORE, Tracker, tracking_uri
 
 IDENTITY = RunIdentity("tests", "run", "key", {"training.lr": "1"}, {"kind": "mae"})
 JOURNAL = Path("artifacts/run/metrics.jsonl")
@@ -25,13 +26,16 @@ class FakeStore(MlflowStore):
 
     calls: list[tuple[Any, ...]]
     failing = ""
+    failures_left = 10**9
+    known: set[tuple[str, int, float]]
     gate: threading.Event
 
     def note(self, *call: Any) -> None:
         self.calls.append(call)
         if call[0] == "open":
             self.gate.wait(60)
-        if call[0] == self.failing:
+        if call[0] == self.failing and self.failures_left > 0:
+            type(self).failures_left -= 1
             raise StoreDownError("the store is down\nwith many details")
 
     @staticmethod
@@ -44,6 +48,10 @@ class FakeStore(MlflowStore):
 
     def log_metrics(self, run_id: str, metrics: dict[str, float], step: int, time_ms: int) -> None:
         self.note("metrics", run_id, metrics, step, time_ms)
+        self.known.update((name, step, value) for name, value in metrics.items())
+
+    def points(self, run_id: str) -> set[tuple[str, int, float]]:
+        return set(self.known)
 
     def log_artifact(self, run_id: str, path: Path) -> None:
         self.note("artifact", run_id, path)
@@ -57,7 +65,9 @@ def store(monkeypatch: pytest.MonkeyPatch) -> type[FakeStore]:
     class Store(FakeStore):
         calls: list[tuple[Any, ...]] = []  # noqa: RUF012 - one list for each test
         gate = threading.Event()
+        known: set[tuple[str, int, float]] = set()  # noqa: RUF012
 
+    monkeypatch.setattr("lib.training.tracking.FIRST_PAUSE_SECONDS", 0.01)
     Store.gate.set()
     monkeypatch.setattr("lib.training.tracking.MlflowStore", Store)
     return Store
@@ -101,9 +111,32 @@ def test_a_store_that_fails_is_one_warning_that_names_cause_and_journal(
     tracker.log_artifact(Path("a.pdf"))
     tracker.close("FINISHED")
     assert warnings(caplog) == [
-        f"MLflow failed (StoreDownError: the store is down); the training goes on and its records are in {JOURNAL}"
+        f"MLflow failed (StoreDownError: the store is down); the training goes on and its records are in {JOURNAL}",
+        f"send them later by: python macro/replay_journal.py {JOURNAL.parent}",
     ]
-    assert [call[0] for call in store.calls].count(failing) == 1
+
+
+@pytest.mark.parametrize("failing", ["open", "metrics", "artifact", "end"])
+def test_a_store_that_comes_back_gets_everything_once(
+    store: type[FakeStore], caplog: pytest.LogCaptureFixture, failing: str
+) -> None:
+    store.failing, store.failures_left = failing, 1
+    tracker = Tracker(IDENTITY, JOURNAL)
+    for step in (1, 2):
+        tracker.log(Record(step, 1000, {"loss": 0.5}))
+    tracker.log_artifact(Path("a.pdf"))
+    tracker.close("FINISHED")
+    assert store.known == {("loss", 1, 0.5), ("loss", 2, 0.5)}
+    assert store.calls[-1] == ("end", "run-id", "FINISHED")
+    assert len(warnings(caplog)) == 1
+    assert sum(call[0] == "metrics" for call in store.calls) == (3 if failing == "metrics" else 2)
+
+
+def test_a_resumed_run_sends_what_the_store_misses_and_nothing_twice(store: type[FakeStore]) -> None:
+    store.known = {("loss", 1, 0.5), ("lr", 2, 1.0)}
+    earlier = [Record(1, 1000, {"loss": 0.5}), Record(2, 2000, {"loss": 0.25, "lr": 1.0})]
+    Tracker(IDENTITY, JOURNAL, earlier).close("FINISHED")
+    assert [call for call in store.calls if call[0] == "metrics"] == [("metrics", "run-id", {"loss": 0.25}, 2, 2000)]
 
 
 def test_a_store_that_hangs_delays_neither_records_nor_the_end_for_long(
@@ -113,7 +146,7 @@ def test_a_store_that_hangs_delays_neither_records_nor_the_end_for_long(
     tracker = Tracker(IDENTITY, JOURNAL)
     tracker.log(Record(1, 1000, {"loss": 0.5}))
     tracker.close("FINISHED", wait_seconds=0.05)
-    assert warnings(caplog) == [f"MLflow does not answer; its records are in {JOURNAL}"]
+    assert warnings(caplog)[0] == f"MLflow does not answer; its records are in {JOURNAL}"
     store.gate.set()
     tracker._thread.join(60)
     assert [call[0] for call in store.calls] == ["open", "metrics", "end"]

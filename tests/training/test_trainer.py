@@ -6,7 +6,8 @@ import pytest
 import torch
 
 from lib.errors import ConfigError
-from lib.training.trainer import Progress, SkipCapError
+from lib.training.position import Progress
+from lib.training.skip_ledger import SkipCapError
 from tests.training.toy import ToyObserver, ToyStream, toy_trainer, weights_of
 
 

@@ -1,0 +1,31 @@
+"""Looks after a run between its steps: saves when it is time, stops when a signal asks for it."""
+
+from typing import Generic
+
+from lib.training.protocol import B
+from lib.training.recorder import RunRecorder
+from lib.training.signals import StopRequest
+from lib.training.skip_report import SkipReport
+from lib.training.trainer import Trainer
+
+
+class RunWatch(Generic[B]):
+    """The watch of a recorded run (``lib.training.protocol.Watch``)."""
+
+    def __init__(self, trainer: Trainer[B], recorder: RunRecorder, stop: StopRequest) -> None:
+        self._trainer = trainer
+        self._recorder = recorder
+        self._stop = stop
+
+    def step_done(self) -> None:
+        """Save if it is time, unless the epoch is about to be left and saved anyway."""
+        if not self._stop.requested:
+            self._recorder.record_step(self._trainer)
+
+    def step_skipped(self, report: SkipReport) -> None:
+        """Write down what the step saw."""
+        self._recorder.record_skip(report)
+
+    def must_stop(self) -> bool:
+        """Return True after a signal."""
+        return self._stop.requested
