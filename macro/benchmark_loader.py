@@ -5,6 +5,7 @@ Example: python macro/benchmark_loader.py --json
 
 import argparse
 import gc
+import shutil
 import statistics
 import sys
 import tempfile
@@ -19,6 +20,7 @@ import uproot
 from lib.cli.entry import EXIT_DONE, run_command
 from lib.data.basket_reader import BasketReader
 from lib.data.branches import NO_VALUE, NPHO, TIME, TREE_NAME
+from lib.data.cache import CacheSettings, build_cache
 from lib.data.config import DataConfig, NormalizationConfig
 from lib.data.normalization import Normalization
 from lib.data.paths import resolve_paths
@@ -130,6 +132,30 @@ class Pairs:
         return BenchmarkRow(self.name, value, "events/s", spread, reference, num_events, context)
 
 
+def cache_pairs(folder: Path) -> list[Pairs]:
+    """Return the speed of the packed cache against memory, and that of building it against streaming."""
+    place = folder / "cache"
+    files = check_files(resolve_paths(str(folder / "zstd")), BranchPlan(TREE_NAME, NPHO, TIME))
+    normalization = Normalization.from_config(NormalizationConfig())
+    settings = CacheSettings(place, BranchPlan(TREE_NAME, NPHO, TIME), normalization)
+
+    def build() -> int:
+        shutil.rmtree(place, ignore_errors=True)
+        build_cache(files, settings)
+        return sum(file.num_entries for file in files)
+
+    build()
+    packed = stream_of(folder / "zstd", cache="require", cache_dir=str(place))
+    streamed = stream_of(folder / "zstd")
+    epochs = iter(range(10**6))
+    for stream in (packed, streamed):
+        consume_stream(stream, epochs)
+    return [
+        Pairs("cache.shuffle", lambda: rate(lambda: consume_stream(packed, epochs)), copy_memory),
+        Pairs("cache.build", lambda: rate(build), lambda: rate(lambda: consume_stream(streamed, epochs))),
+    ]
+
+
 def reading_pairs(folder: Path, codecs: Sequence[str]) -> list[Pairs]:
     """Return what is measured for every codec."""
     pairs = []
@@ -164,6 +190,8 @@ def main(arguments: Sequence[str]) -> int:
             baskets = max(1, options.events // options.basket // FILES)
             write_files(folder / codec, codec, events, num_files=FILES, baskets=baskets)
         pairs = [*reading_pairs(folder, options.codecs), Pairs("limit.memcpy", copy_memory)]
+        if "zstd" in options.codecs:
+            pairs += cache_pairs(folder)
         for _ in range(options.repeat):
             for pair in pairs:
                 pair.measure()

@@ -19,6 +19,8 @@ from lib.errors import DataError
 # Maps beyond these are closed; they cost address space, and a file that is open cannot be replaced on some systems.
 _MAX_OPEN = 32
 
+_NOTHING: ByteArray = np.empty(0, np.uint8)
+
 
 @dataclass(eq=False)
 class _Scratch:
@@ -29,6 +31,13 @@ class _Scratch:
     memory: ByteArray
 
 
+class _ScratchOfBranches(threading.local):
+    """What each thread has for itself."""
+
+    def __init__(self) -> None:
+        self.by_name: dict[str, _Scratch] = {}
+
+
 class BasketReader:
     """Reads baskets of checked files; may be used by several threads."""
 
@@ -36,7 +45,7 @@ class BasketReader:
         self._files = files
         self._maps: OrderedDict[int, ByteArray] = OrderedDict()
         self._lock = threading.Lock()
-        self._of_thread = threading.local()
+        self._of_thread = _ScratchOfBranches()
 
     def rows(self, file_index: int, name: str, start: int, stop: int) -> NDArray[Any]:
         """Return entries of a branch that lie in one basket.
@@ -66,7 +75,7 @@ class BasketReader:
         """Let go of the files; arrays that were handed out stay valid."""
         with self._lock:
             self._maps.clear()
-        self._of_thread = threading.local()
+        self._of_thread = _ScratchOfBranches()
 
     def _content(self, file_index: int, name: str, number: int, layout: BranchLayout) -> ByteArray:
         scratch = self._scratch(name)
@@ -91,11 +100,7 @@ class BasketReader:
         return scratch.content
 
     def _scratch(self, name: str) -> _Scratch:
-        of_branch: dict[str, _Scratch] = self._of_thread.__dict__.setdefault("of_branch", {})
-        if name not in of_branch:
-            nothing = np.empty(0, np.uint8)
-            of_branch[name] = _Scratch((-1, -1), nothing, nothing)
-        return of_branch[name]
+        return self._of_thread.by_name.setdefault(name, _Scratch((-1, -1), _NOTHING, _NOTHING))
 
     def _map(self, file_index: int) -> ByteArray:
         with self._lock:

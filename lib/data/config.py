@@ -1,8 +1,8 @@
 """Settings of the input files, of the loader and of the normalization."""
 
-from typing import Literal
+from typing import Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from lib.config import Section
 from lib.data.branches import NPHO, TIME, TREE_NAME
@@ -46,11 +46,21 @@ class DataConfig(Section):
     num_threads: int = Field(2, ge=1, le=256)
     """Threads of each worker that decompress and normalize."""
     compiled: bool = True
-    """Normalize in compiled code where there is a C compiler; false always takes the slower way through torch."""
+    """Normalize in compiled code where there is a C compiler; false always takes the slower way through NumPy."""
     prefetch_factor: int = Field(2, ge=1, le=64)
     """Chunks that each worker prepares ahead."""
+    cache: Literal["off", "auto", "require"] = "off"
+    """Packed copies of the files: auto builds what is missing, require refuses to start without them."""
+    cache_dir: str | None = None
+    """Folder of the packed cache; 19 kB an event."""
     fiducial: FiducialConfig | bool = False
     """True or bounds: keep only events whose true first interaction lies in the fiducial volume."""
+
+    @model_validator(mode="after")
+    def _cache_has_a_place(self) -> Self:
+        if self.cache != "off" and self.cache_dir is None:
+            raise ValueError(f"cache: {self.cache} needs cache_dir, the folder of the packed cache")
+        return self
 
     def fiducial_volume(self) -> Fiducial | None:
         """Return the volume to which events are restricted, or None for all events."""

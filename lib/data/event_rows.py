@@ -10,6 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from lib.data.batch import EventBatch
 from lib.data.schema import BRANCH_WIDTHS
 from lib.geometry.sensors import NUM_SENSORS
 
@@ -39,6 +40,17 @@ class EventRows:
         self.run[target], self.event[target] = source.run[rows], source.event[rows]
         for name, values in self.truth.items():
             values[target] = source.truth[name][rows]
+
+
+def as_batch(rows: EventRows, num_events: int, seed: int) -> EventBatch:
+    """Return rows as a batch; those beyond the events become copies of the first one with weight 0."""
+    weight = torch.ones(len(rows))
+    if num_events < len(rows):
+        weight[num_events:] = 0.0
+        rows.copy_rows(slice(num_events, None), rows, slice(0, 1))
+    return EventBatch(
+        x=rows.x, valid=rows.valid, truth=rows.truth, run=rows.run, event=rows.event, weight=weight, seed=seed
+    )
 
 
 class RowMemory:

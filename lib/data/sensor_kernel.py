@@ -1,11 +1,11 @@
-"""From sensor readings to shuffled rows of network inputs: compiled where there is a C compiler, by torch elsewhere."""
+"""From sensor readings to shuffled rows of network inputs: compiled where there is a C compiler, by NumPy elsewhere."""
 
 import ctypes
+import threading
 from pathlib import Path
 from typing import Protocol
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from lib.compiled import load_library
@@ -16,6 +16,9 @@ from lib.data.tree_reading import FloatArray
 from lib.geometry.sensors import NUM_SENSORS
 
 IndexArray = NDArray[np.intp]
+BoolArray = NDArray[np.bool_]
+
+_LARGEST = np.float32(INVALID_ABOVE)
 
 # Events per call of the normalization; temporaries of this size stay in the cache.
 _SLICE_EVENTS = 16
@@ -50,25 +53,77 @@ def sensor_kernel(normalization: Normalization, *, compiled: bool) -> SensorKern
         compiled: Whether the C form may be used.
     """
     library = load_library(Path(__file__).with_suffix(".c"), _FLAGS) if compiled else None
-    return TorchKernel(normalization) if library is None else CompiledKernel(normalization, library)
+    return NumpyKernel(normalization) if library is None else CompiledKernel(normalization, library)
 
 
-class TorchKernel:
-    """Converts and normalizes a few events at a time."""
+class _Scratch(threading.local):
+    """Arrays that each thread has for itself."""
+
+    def __init__(self) -> None:
+        shape = (3, _SLICE_EVENTS, NUM_SENSORS)
+        self.floats: FloatArray = np.empty(shape, np.float32)
+        self.booleans: BoolArray = np.empty(shape, np.bool_)
+
+
+class NumpyKernel:
+    """Normalizes a few events at a time in memory of the thread; new arrays would cost more than what they hold."""
 
     def __init__(self, normalization: Normalization) -> None:
         self._normalization = normalization
+        self._scratch = _Scratch()
 
     def fill(
         self, npho: FloatArray, time: FloatArray, sources: IndexArray, targets: IndexArray, into: EventRows
     ) -> None:
         """See ``SensorKernel``."""
-        x, valid = into.x, into.valid
-        rows = torch.from_numpy(targets)
-        for start in range(0, len(sources), _SLICE_EVENTS):
-            some, here = sources[start : start + _SLICE_EVENTS], rows[start : start + _SLICE_EVENTS]
-            native = (torch.from_numpy(values[some].astype(np.float32, copy=False)) for values in (npho, time))
-            x[here, :, 0], x[here, :, 1], valid[here, :, 0], valid[here, :, 1] = self._normalization.channels(*native)
+        x, valid = into.x.numpy(), into.valid.numpy()
+        # NaN and infinities are expected; what they become is replaced.
+        with np.errstate(invalid="ignore", over="ignore"):
+            for start in range(0, len(sources), _SLICE_EVENTS):
+                some, rows = sources[start : start + _SLICE_EVENTS], targets[start : start + _SLICE_EVENTS]
+                floats, booleans = self._scratch.floats[:, : len(some)], self._scratch.booleans[:, : len(some)]
+                for place, source in enumerate(some):
+                    floats[0, place], floats[1, place] = npho[source], time[source]
+                self._normalize(floats, booleans)
+                for place, row in enumerate(rows):
+                    x[row, :, 0], x[row, :, 1] = floats[:2, place]
+                    valid[row, :, 0], valid[row, :, 1] = booleans[:2, place]
+
+    def _normalize(self, floats: FloatArray, booleans: BoolArray) -> None:
+        """Do what ``Normalization.channels`` does, in place.
+
+        Args:
+            floats: Photons, times and a place for intermediates, shape (3, n, 4760).
+            booleans: Becomes what is valid of photons and times, and an intermediate, shape (3, n, 4760).
+        """
+        constants = self._normalization
+        npho, time, spare = floats
+        npho_valid, time_valid, condition = booleans
+        not_above = np.less_equal(npho, _LARGEST, out=npho_valid)
+        np.logical_not(not_above & (npho >= np.float32(constants.npho_domain)), out=condition)
+        npho_valid &= npho > -np.inf
+        np.less_equal(np.abs(time, out=spare), _LARGEST, out=time_valid)
+        time_valid &= npho >= np.float32(constants.npho_threshold)
+        time_valid &= npho_valid
+        np.copyto(npho, np.float32(0.0), where=condition)
+        self._transform(npho)
+        np.copyto(npho, np.float32(constants.sentinel_npho), where=np.logical_not(npho_valid, out=condition))
+        time /= np.float32(constants.time_scale)
+        time -= np.float32(constants.time_shift)
+        np.copyto(time, np.float32(constants.sentinel_time), where=np.logical_not(time_valid, out=condition))
+
+    def _transform(self, npho: FloatArray) -> None:
+        scale = np.float32(self._normalization.npho_scale)
+        scheme = self._normalization.npho_scheme
+        if scheme == "anscombe":
+            npho += np.float32(0.375)
+            scale += np.float32(0.375)
+        npho /= scale
+        if scheme == "log1p":
+            np.log1p(npho, out=npho)
+            npho /= np.float32(self._normalization.npho_scale2)
+        elif scheme != "linear":
+            np.sqrt(npho, out=npho)
 
 
 class _Constants(ctypes.Structure):

@@ -1,29 +1,53 @@
 """Batches of one dataset in an order that is a function of the epoch alone."""
 
 import logging
-import multiprocessing
 from collections.abc import Iterator, Sequence
-from typing import Literal, TypeVar
-
-import torch
-from torch.utils.data import DataLoader, Sampler
+from pathlib import Path
+from typing import Literal, Protocol
 
 from lib.data.batch import EventBatch
 from lib.data.branches import UVW
+from lib.data.cache import CacheSettings, cached_files
 from lib.data.config import DataConfig
-from lib.data.event_rows import EventRows
 from lib.data.normalization import Normalization
-from lib.data.order import EventOrder, Pool, batch_seed, cut_blocks
+from lib.data.packed_stream import PackedStream
 from lib.data.paths import resolve_paths
-from lib.data.pool import FillSettings, PoolDataset, PoolFailure, PoolRequest
-from lib.data.read_ahead import map_ahead
+from lib.data.root_stream import RootStream
 from lib.data.schema import BranchPlan, check_files
 from lib.data.selection import FileSelection, select_events
 from lib.errors import DataError
 
 logger = logging.getLogger(__name__)
 
-T = TypeVar("T")
+
+class EventStream(Protocol):
+    """Batches of the selected events of some files (``lib.training.protocol.BatchStream``).
+
+    Attributes:
+        selections: Ledger of selected and cut events of each file, in the order of the files.
+        num_events: Selected events.
+    """
+
+    selections: Sequence[FileSelection]
+    num_events: int
+
+    @property
+    def batches_per_epoch(self) -> int:
+        """How many batches ``epoch`` yields from the start."""
+        ...
+
+    def epoch(self, epoch: int, first_batch: int = 0) -> Iterator[EventBatch]:
+        """Yield the batches of one epoch from a position on, without reading those before it.
+
+        Args:
+            epoch: Number of the epoch, from 0.
+            first_batch: Batches that are left out at its start.
+
+        Raises:
+            DataError: If a file can no longer be read, naming file, branch and entries.
+            RuntimeError: If another epoch of this stream was begun before this one was used up.
+        """
+        ...
 
 
 def open_stream(
@@ -33,7 +57,7 @@ def open_stream(
     *,
     split: Literal["train", "validation"],
     seed: int,
-) -> "EventStream":
+) -> EventStream:
     """Return the checked batches of one split.
 
     Training batches are shuffled and the last incomplete one is dropped; validation batches keep the order of files
@@ -52,212 +76,25 @@ def open_stream(
     plan = required_branches(config, truth_branches)
     files = check_files(resolve_paths(config.train_path if split == "train" else config.val_path), plan)
     selections = select_events(files, plan, config.fiducial_volume())
-    stream = EventStream(
-        selections,
-        config,
-        normalization=normalization,
-        truth_branches=truth_branches,
-        seed=seed,
-        training=split == "train",
+    num_events = sum(selection.num_selected for selection in selections)
+    logger.info("%s: %d of %d events in %d files", split, num_events, sum(f.num_entries for f in files), len(files))
+    training = split == "train"
+    if training and num_events < config.batch_size:
+        raise DataError(
+            f"data.train_path: {num_events} selected events in {len(files)} files are fewer than one batch of "
+            f"{config.batch_size}. Lower data.batch_size or give more files."
+        )
+    used = BranchPlan.from_config(config, truth_branches)
+    if config.cache == "off" or config.cache_dir is None:
+        return RootStream(selections, config, normalization=normalization, plan=used, seed=seed, training=training)
+    settings = CacheSettings(Path(config.cache_dir), used, normalization, config.num_threads, config.compiled)
+    packed = cached_files(files, settings, build=config.cache == "auto")
+    return PackedStream(
+        selections, packed, config, normalization=normalization, plan=used, seed=seed, training=training
     )
-    num_entries = sum(file.num_entries for file in files)
-    logger.info("%s: %d of %d events in %d files", split, stream.num_events, num_entries, len(files))
-    return stream
 
 
 def required_branches(config: DataConfig, truth_branches: Sequence[str]) -> BranchPlan:
     """Return the branches that must be there: those of the batches, and those that the selection looks at."""
     cut_on = () if config.fiducial_volume() is None else (UVW,)
     return BranchPlan.from_config(config, tuple(dict.fromkeys((*truth_branches, *cut_on))))
-
-
-class EventStream:
-    """Batches of the selected events of some files (``lib.training.protocol.BatchStream``).
-
-    With ``num_workers`` 0 a thread of this process fills the next pool while the present one is used; otherwise that
-    many processes fill pools ahead and hand them over in shared memory. Order and content are the same. One epoch can
-    be under way at a time.
-
-    Attributes:
-        selections: Ledger of selected and cut events of each file, in the order of the files.
-        num_events: Selected events.
-    """
-
-    def __init__(
-        self,
-        selections: Sequence[FileSelection],
-        config: DataConfig,
-        *,
-        normalization: Normalization,
-        truth_branches: Sequence[str],
-        seed: int,
-        training: bool,
-    ) -> None:
-        """Prepare the order; nothing is read yet.
-
-        Args:
-            selections: The selected events of checked files, sorted by name.
-            config: Batch size, pool size, workers and threads.
-            normalization: Applied to every event.
-            truth_branches: Truth that batches carry.
-            seed: Of the order and of ``EventBatch.seed``.
-            training: Whether to shuffle and to drop the last incomplete batch, or to keep the order and fill it up.
-
-        Raises:
-            DataError: If training has fewer events than one batch.
-        """
-        self.selections = selections
-        blocks = cut_blocks(selections, config.chunksize)
-        self._order = EventOrder(blocks, pool_events=config.chunksize, seed=seed, shuffle=training)
-        self.num_events = self._order.num_events
-        if training and self.num_events < config.batch_size:
-            raise DataError(
-                f"data.train_path: {self.num_events} selected events in {len(selections)} files are fewer than one "
-                f"batch of {config.batch_size}. Lower data.batch_size or give more files."
-            )
-        self._config = config
-        self._seed = seed
-        self._training = training
-        self._dataset = PoolDataset(
-            selections,
-            BranchPlan.from_config(config, truth_branches),
-            order=self._order,
-            settings=FillSettings(normalization, config.batch_size, config.num_threads, config.compiled),
-        )
-        self._requests = _Requests()
-        self._loader: DataLoader[list[EventRows] | PoolFailure] | None = None
-        self._epochs_begun = 0
-
-    @property
-    def batches_per_epoch(self) -> int:
-        """How many batches ``epoch`` yields from the start."""
-        whole, rest = divmod(self.num_events, self._config.batch_size)
-        return whole if self._training or not rest else whole + 1
-
-    def epoch(self, epoch: int, first_batch: int = 0) -> Iterator[EventBatch]:
-        """Yield the batches of one epoch from a position on, without reading those before it.
-
-        Args:
-            epoch: Number of the epoch, from 0.
-            first_batch: Batches that are left out at its start.
-
-        Raises:
-            DataError: If a file can no longer be read, naming file, tree, branch and entries.
-            RuntimeError: If another epoch of this stream was begun before this one was used up.
-        """
-        self._epochs_begun += 1
-        return self._batches(epoch, first_batch, self._epochs_begun)
-
-    def _batches(self, epoch: int, first_batch: int, turn: int) -> Iterator[EventBatch]:
-        size = self._config.batch_size
-        first_event, last_event = first_batch * size, min(self.batches_per_epoch * size, self.num_events)
-        requests = _requests_between(self._order.pools(epoch), first_event, last_event, size)
-        batch = first_batch
-        for request, filled in zip(requests, self._filled(requests), strict=True):
-            if turn != self._epochs_begun:
-                raise RuntimeError("another epoch of this stream was begun; use one at a time")
-            num_whole, rest = divmod(request.offset + request.pool.num_events, size)
-            for _ in range(num_whole):
-                # Taken out of the list, so that its memory is free once the batch has been used.
-                yield self._batch(filled.pop(0), size, epoch, batch)
-                batch += 1
-        if requests and rest and not self._training:
-            yield self._batch(filled[-1], rest, epoch, batch)
-
-    def _filled(self, requests: list[PoolRequest]) -> Iterator[list[EventRows]]:
-        """Yield the batches of each pool; one that a pool does not fill comes again, completed, with the next."""
-        if self._config.num_workers == 0:
-            yield from self._filled_by_threads(requests)
-        else:
-            yield from self._filled_by_processes(requests)
-
-    def _filled_by_threads(self, requests: list[PoolRequest]) -> Iterator[list[EventRows]]:
-        begun: EventRows | None = None
-
-        def fill(request: PoolRequest) -> list[EventRows]:
-            nonlocal begun
-            filled = self._dataset.fill(request, begun)
-            begun = filled[-1]
-            return filled
-
-        yield from map_ahead(fill, requests)
-
-    def _filled_by_processes(self, requests: list[PoolRequest]) -> Iterator[list[EventRows]]:
-        self._loader = self._loader or self._start_loader()
-        self._requests.requests = requests
-        failure: PoolFailure | None = None
-        begun: EventRows | None = None
-        for request, result in zip(requests, self._loader, strict=True):
-            if isinstance(result, PoolFailure):
-                failure = result
-                break
-            if begun and request.offset > 0:
-                done = slice(0, request.offset)
-                result[0].copy_rows(done, begun, done)
-            begun = result[-1]
-            yield result
-        if failure:
-            # The traceback of an error would keep the processes alive for as long as someone holds it.
-            self._loader = None
-            raise DataError(failure.message)
-
-    def _start_loader(self) -> "DataLoader[list[EventRows] | PoolFailure]":
-        # A forked child would inherit the locks of this process's threads, and CUDA refuses to run in it. The server
-        # imports the libraries once for all its workers.
-        context = multiprocessing.get_context("forkserver")
-        context.set_forkserver_preload([__name__])
-        return DataLoader(
-            self._dataset,
-            batch_size=None,
-            sampler=self._requests,
-            collate_fn=_unchanged,
-            num_workers=self._config.num_workers,
-            prefetch_factor=self._config.prefetch_factor,
-            persistent_workers=True,
-            multiprocessing_context=context,
-            # Its own generator: otherwise each epoch would advance torch's global one.
-            generator=torch.Generator().manual_seed(0),
-        )
-
-    def _batch(self, rows: EventRows, num_events: int, epoch: int, batch: int) -> EventBatch:
-        weight = torch.ones(len(rows))
-        if num_events < len(rows):
-            weight[num_events:] = 0.0
-            rows.copy_rows(slice(num_events, None), rows, slice(0, 1))
-        return EventBatch(
-            x=rows.x,
-            valid=rows.valid,
-            truth=rows.truth,
-            run=rows.run,
-            event=rows.event,
-            weight=weight,
-            seed=batch_seed(self._seed, epoch, batch),
-        )
-
-
-class _Requests(Sampler[PoolRequest]):
-    """What the loader's processes are asked for; replaced before each epoch, while the processes stay."""
-
-    def __init__(self) -> None:
-        self.requests: list[PoolRequest] = []
-
-    def __iter__(self) -> Iterator[PoolRequest]:
-        return iter(self.requests)
-
-    def __len__(self) -> int:
-        return len(self.requests)
-
-
-def _unchanged(result: T) -> T:
-    return result
-
-
-def _requests_between(pools: list[Pool], first: int, last: int, batch_size: int) -> list[PoolRequest]:
-    """Return the pools that hold the events [first, last) of an epoch, and where they stand in its batches."""
-    requests: list[PoolRequest] = []
-    begin = 0
-    for pool in pools:
-        if begin + pool.num_events > first and begin < last:
-            requests.append(PoolRequest(pool, (begin - first) % batch_size if requests else begin - first))
-        begin += pool.num_events
-    return requests

@@ -7,7 +7,7 @@ import torch
 from lib.data.config import NormalizationConfig
 from lib.data.event_rows import RowMemory
 from lib.data.normalization import Normalization
-from lib.data.sensor_kernel import CompiledKernel, TorchKernel, sensor_kernel
+from lib.data.sensor_kernel import CompiledKernel, NumpyKernel, sensor_kernel
 
 SCHEMES = {
     "log1p": {},
@@ -39,7 +39,7 @@ def test_kernels_agree_with_the_normalization(scheme, compiled, order):
     normalization = Normalization.from_config(NormalizationConfig(**SCHEMES[scheme]))
     npho, time = readings()
     kernel = sensor_kernel(normalization, compiled=compiled)
-    assert isinstance(kernel, CompiledKernel if compiled else TorchKernel)
+    assert isinstance(kernel, CompiledKernel if compiled else NumpyKernel)
     sources, targets = np.array([0, 2, 3, 8]), np.array([5, 0, 3, 1])
     into = RowMemory(6, ()).lend()
     kernel.fill(npho.astype(order), time.astype(order), sources, targets, into)
@@ -62,7 +62,7 @@ def test_rows_that_are_no_target_are_left_alone():
     assert not (into.x[1] == 7.0).any()
 
 
-def test_without_a_compiler_torch_serves(monkeypatch):
+def test_without_a_compiler_numpy_serves(monkeypatch):
     monkeypatch.setattr("lib.data.sensor_kernel.load_library", lambda source, flags: None)
     kernel = sensor_kernel(Normalization.from_config(NormalizationConfig()), compiled=True)
-    assert isinstance(kernel, TorchKernel)
+    assert isinstance(kernel, NumpyKernel)

@@ -1,0 +1,133 @@
+"""Batches taken from the packed cache, every event anywhere in the epoch."""
+
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor, wait
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from lib.data.batch import EventBatch
+from lib.data.branches import RUN
+from lib.data.config import DataConfig
+from lib.data.event_rows import EventRows, RowMemory, as_batch
+from lib.data.normalization import Normalization
+from lib.data.order import batch_seed, permutation
+from lib.data.packed_file import PackedEvents
+from lib.data.packed_kernel import IndexArray, PackedSet, packed_kernel
+from lib.data.read_ahead import map_ahead
+from lib.data.schema import BranchPlan
+from lib.data.selection import FileSelection
+from lib.errors import DataError
+
+# Batches that are unpacked or waiting beside the one in use.
+_AHEAD = 2
+
+
+class PackedStream:
+    """Batches from packed files (``lib.data.stream.EventStream``); training shuffles all events with each other.
+
+    Threads of this process unpack; processes would bring nothing.
+    """
+
+    def __init__(
+        self,
+        selections: Sequence[FileSelection],
+        packed: Sequence[PackedEvents],
+        config: DataConfig,
+        *,
+        normalization: Normalization,
+        plan: BranchPlan,
+        seed: int,
+        training: bool,
+    ) -> None:
+        """Prepare the order.
+
+        Args:
+            selections: The selected events of checked files, sorted by name.
+            packed: The packed events of the same files.
+            config: Batch size and threads.
+            normalization: The one that the files were packed with.
+            plan: Truth that batches carry.
+            seed: Of the order and of ``EventBatch.seed``.
+            training: Whether to shuffle and to drop the last incomplete batch, or to keep the order and fill it up.
+
+        Raises:
+            DataError: If truth is wanted that is not kept in packed files.
+        """
+        self.selections = selections
+        self._config = config
+        self._seed = seed
+        self._training = training
+        self._set = PackedSet([file.rows for file in packed])
+        self._events = _selected(selections, self._set)
+        self.num_events = len(self._events)
+        self._truth = {name: torch.from_numpy(_truth_of(packed, name)) for name in plan.truth_branches}
+        self._run = torch.from_numpy(np.concatenate(_run_numbers(selections, packed)))
+        self._event = torch.from_numpy(np.concatenate([file.event for file in packed]))
+        self._memory = RowMemory(config.batch_size, plan.truth_branches)
+        sentinels = (normalization.sentinel_npho, normalization.sentinel_time)
+        self._kernel = packed_kernel(sentinels, compiled=config.compiled)
+        self._executor = ThreadPoolExecutor(config.num_threads, "unpack")
+
+    @property
+    def batches_per_epoch(self) -> int:
+        """See ``EventStream``."""
+        whole, rest = divmod(self.num_events, self._config.batch_size)
+        return whole if self._training or not rest else whole + 1
+
+    def epoch(self, epoch: int, first_batch: int = 0) -> Iterator[EventBatch]:
+        """See ``EventStream``; any number of epochs may be under way."""
+        order = self._events
+        if self._training:
+            order = order[permutation(self.num_events, self._seed, epoch, 0)]
+        size = self._config.batch_size
+        batches = range(first_batch, self.batches_per_epoch)
+        filled = map_ahead(lambda batch: self._fill(order[batch * size : (batch + 1) * size]), batches, ahead=_AHEAD)
+        for batch, rows in zip(batches, filled, strict=True):
+            num_events = min(size, self.num_events - batch * size)
+            yield as_batch(rows, num_events, batch_seed(self._seed, epoch, batch))
+
+    def _fill(self, events: IndexArray) -> EventRows:
+        rows = self._memory.lend()
+        targets = np.arange(len(events))
+        parts = np.array_split(targets, self._config.num_threads)
+        jobs = [self._executor.submit(self._unpack, events[part], part, rows) for part in parts if len(part)]
+        wait(jobs)
+        for job in jobs:
+            job.result()
+        count, chosen = len(events), torch.from_numpy(events)
+        rows.run[:count], rows.event[:count] = self._run[chosen], self._event[chosen]
+        for name, values in self._truth.items():
+            rows.truth[name][:count] = values[chosen]
+        return rows
+
+    def _unpack(self, events: IndexArray, targets: IndexArray, into: EventRows) -> None:
+        damaged = self._kernel.unpack(self._set, events, targets, into)
+        if damaged < 0:
+            return
+        files, places = self._set.locate(events[damaged : damaged + 1])
+        source = self.selections[int(files[0])].file.path
+        raise DataError(
+            f"{source}: entry {places[0]} of its packed copy in {self._config.cache_dir} is damaged; its sum differs. "
+            "Remove the copy, and suspect the disk."
+        )
+
+
+def _selected(selections: Sequence[FileSelection], packed: PackedSet) -> IndexArray:
+    files = zip(selections, packed.starts, strict=False)
+    return np.concatenate([start + one.selected_between(0, one.file.num_entries) for one, start in files])
+
+
+def _truth_of(packed: Sequence[PackedEvents], name: str) -> NDArray[np.float32]:
+    if any(name not in file.truth for file in packed):
+        raise DataError(f"the packed cache does not keep {name!r}. Set data.cache: off.")
+    return np.concatenate([file.truth[name] for file in packed])
+
+
+def _run_numbers(selections: Sequence[FileSelection], packed: Sequence[PackedEvents]) -> list[NDArray[np.int64]]:
+    """Return the run of each event; without one, the position of the file among all files."""
+    numbers = []
+    for index, (selection, file) in enumerate(zip(selections, packed, strict=True)):
+        numbers.append(file.run if selection.file.has_number(RUN) else np.full(len(file.run), index))
+    return numbers

@@ -1,0 +1,66 @@
+"""Pack the files of a configuration, so that its training can read them in any order.
+
+What is already packed is kept; an attempt that was ended goes on where it was.
+
+Example: python macro/build_cache.py --config configs/mae/base.yaml --set data.cache_dir=data/cache
+"""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from lib.cli.entry import EXIT_DONE, run_command
+from lib.config.document import read_document
+from lib.config.loading import validate
+from lib.config.overrides import apply_overrides
+from lib.config.section import Section
+from lib.data.cache import CacheSettings, build_cache
+from lib.data.config import DataConfig, NormalizationConfig
+from lib.data.normalization import Normalization
+from lib.data.paths import resolve_paths
+from lib.data.schema import BranchPlan, check_files
+from lib.errors import ConfigError
+
+
+class CacheConfig(Section):
+    """What matters for the cache in the configuration of any training."""
+
+    data: DataConfig
+    normalization: NormalizationConfig = NormalizationConfig()
+
+
+def load_settings(config: Path, assignments: list[str]) -> tuple[CacheConfig, CacheSettings]:
+    """Return the data sections of a configuration and the cache that they describe.
+
+    Raises:
+        ConfigError: If the configuration is faulty or names no cache.
+    """
+    document = apply_overrides(read_document(config), assignments)
+    relevant = {key: value for key, value in document.data.items() if key in CacheConfig.model_fields}
+    loaded = validate(CacheConfig, type(document)(document.source, relevant, document.lines))
+    data = loaded.data
+    if data.cache_dir is None:
+        raise ConfigError(f"{config}: data.cache_dir is not set. Add --set data.cache_dir=FOLDER.")
+    normalization = Normalization.from_config(loaded.normalization)
+    plan = BranchPlan.from_config(data, ())
+    return loaded, CacheSettings(Path(data.cache_dir), plan, normalization, data.num_threads, data.compiled)
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Pack the files of both splits."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--config", type=Path, required=True, help="YAML file of a training")
+    parser.add_argument("--set", action="append", default=[], metavar="SECTION.KEY=VALUE", help="replace a setting")
+    options = parser.parse_args(arguments)
+    loaded, settings = load_settings(options.config, options.set)
+    paths = {*resolve_paths(loaded.data.train_path), *resolve_paths(loaded.data.val_path)}
+    files = check_files(sorted(paths), settings.plan)
+    built = build_cache(files, settings)
+    num_events = sum(file.num_entries for file in files)
+    print(f"{settings.folder}: {len(files)} files with {num_events} events, {built} of them packed now")
+    return EXIT_DONE
+
+
+if __name__ == "__main__":
+    sys.exit(run_command(main))

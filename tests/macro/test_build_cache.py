@@ -1,0 +1,46 @@
+import json
+
+from lib.cli.entry import EXIT_DONE, EXIT_USER_ERROR, run_command
+from macro import build_cache, scan_cache
+from tests.data.root_files import make_events, write_root
+
+
+def run(macro, *arguments) -> int:
+    return run_command(macro.main, [str(argument) for argument in arguments])
+
+
+def write_config(folder):
+    (folder / "data").mkdir()
+    for index in range(2):
+        write_root(folder / "data" / f"{index}.root", make_events(6 + index))
+    path = folder / "config.yaml"
+    data = f"{{train_path: {folder}/data, val_path: {folder}/data/0.root}}"
+    path.write_text(f"kind: mae\ndata: {data}\nmodel: {{any: 1}}\n")
+    return path
+
+
+def test_files_of_both_splits_are_packed_once_and_listed(tmp_path, capsys):
+    cache = tmp_path / "cache"
+    arguments = ("--config", write_config(tmp_path), "--set", f"data.cache_dir={cache}")
+    assert run(build_cache, *arguments) == EXIT_DONE
+    assert "2 files with 13 events, 2 of them packed now" in capsys.readouterr().out
+    assert run(build_cache, *arguments) == EXIT_DONE
+    assert "2 files with 13 events, 0 of them packed now" in capsys.readouterr().out
+    assert run(scan_cache, cache, "--verify", "--json") == EXIT_DONE
+    entries = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [(entry["num_events"], entry["state"]) for entry in entries] == [(6, "current"), (7, "current")]
+
+
+def test_a_scan_fails_when_something_cannot_be_used(tmp_path, capsys):
+    cache = tmp_path / "cache"
+    run(build_cache, "--config", write_config(tmp_path), "--set", f"data.cache_dir={cache}")
+    (tmp_path / "data" / "1.root").unlink()
+    assert run(scan_cache, cache) == EXIT_USER_ERROR
+    shown = capsys.readouterr().out
+    assert "the input file is gone" in shown
+    assert "1 of 2 packed files usable, 6 events" in shown
+
+
+def test_a_configuration_without_a_cache_is_refused(tmp_path, capsys):
+    assert run(build_cache, "--config", write_config(tmp_path)) == EXIT_USER_ERROR
+    assert "data.cache_dir is not set" in capsys.readouterr().err
