@@ -5,6 +5,7 @@ Example: python macro/benchmark_loader.py --json
 
 import argparse
 import gc
+import os
 import shutil
 import statistics
 import sys
@@ -173,6 +174,53 @@ def reading_pairs(folder: Path, codecs: Sequence[str]) -> list[Pairs]:
     return pairs
 
 
+def first_batch_seconds(folder: Path, events: dict[str, np.ndarray]) -> tuple[float, float]:
+    """Return the seconds to the first batch of a thousand files, when they are new and when they are known."""
+    still = {name: np.zeros_like(values[:500]) for name, values in events.items()}
+    write_files(folder, "zstd", still, num_files=1, baskets=2)
+    for index in range(1, 1000):
+        os.link(folder / "events_0.root", folder / f"events_{index}.root")
+    seconds = []
+    for _ in range(2):
+        start = time.perf_counter()
+        next(iter(stream_of(folder, batch_size=256).epoch(0)))
+        seconds.append(time.perf_counter() - start)
+    return seconds[0], seconds[1]
+
+
+def start_rows(folder: Path, events: dict[str, np.ndarray]) -> list[BenchmarkRow]:
+    """Return how long a training of many files waits at its start."""
+    cold, warm = first_batch_seconds(folder, events)
+    return [
+        BenchmarkRow("loader.first_batch_s", warm, "s", reference=2.0, n=1_000_000),
+        BenchmarkRow("loader.first_batch_new_files_s", cold, "s", reference=2.0, n=1_000_000),
+    ]
+
+
+def own_memory_mb() -> float:
+    """Return the memory of this process without the pages of mapped files, which the system takes back at will."""
+    status = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text(encoding="utf-8").splitlines())
+    return sum(int(status[name].split()[0]) for name in ("RssAnon", "RssShmem")) / 1024
+
+
+def memory_rows(folder: Path, num_epochs: int = 50) -> list[BenchmarkRow]:
+    """Return the largest growth of memory with a chunk without bounds, and its slope over epochs."""
+    before = own_memory_mb()
+    stream = stream_of(folder, chunksize=10**6)
+    peak = max(own_memory_mb() - before for batch in stream.epoch(0) if batch.num_events)
+    stream = stream_of(folder, chunksize=1024, batch_size=256)
+    used = []
+    for epoch in range(num_epochs):
+        for _ in zip(range(8), stream.epoch(epoch), strict=False):
+            pass
+        used.append(own_memory_mb() * 1024)
+    slope = float(np.polyfit(np.arange(num_epochs - 10), used[10:], 1)[0])
+    return [
+        BenchmarkRow("loader.peak_memory_mb", peak, "MB", reference=1000.0),
+        BenchmarkRow("loader.memory_slope", slope, "kB/epoch", reference=10.0, n=num_epochs),
+    ]
+
+
 def main(arguments: Sequence[str]) -> int:
     """Write the files, measure and print the rows."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -185,6 +233,8 @@ def main(arguments: Sequence[str]) -> int:
     options = parser.parse_args(arguments)
     with tempfile.TemporaryDirectory(dir=options.scratch) as scratch:
         folder = Path(scratch)
+        # The index of these files would stay behind in the user's cache.
+        os.environ["XDG_CACHE_HOME"] = str(folder / "user_cache")
         events = simple_events(options.basket, np.random.default_rng(1))
         for codec in options.codecs:
             baskets = max(1, options.events // options.basket // FILES)
@@ -197,6 +247,8 @@ def main(arguments: Sequence[str]) -> int:
                 pair.measure()
         for pair in pairs:
             row = pair.row(options.events)
+            print(row.to_json() if options.json else row.to_text(), flush=True)
+        for row in [*start_rows(folder / "many", events), *memory_rows(folder / options.codecs[0])]:
             print(row.to_json() if options.json else row.to_text(), flush=True)
     return EXIT_DONE
 

@@ -2,10 +2,11 @@
 
 from typing import Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from lib.config import Section
 from lib.data.branches import NPHO, TIME, TREE_NAME
+from lib.data.expression import parse_expression
 from lib.geometry.coordinates import Fiducial
 
 
@@ -24,6 +25,24 @@ class FiducialConfig(Section):
         return Fiducial(self.u_max, self.v_max, self.w_min)
 
 
+class ReweightingConfig(Section):
+    """Weights that make every bin of a histogram of the training events count the same."""
+
+    quantities: list[str] = Field(min_length=1, max_length=2)
+    """One or two expressions, such as energyTruth, or uvwTruth[0] and uvwTruth[1]."""
+    bins: int = Field(20, ge=1, le=1000)
+    """Bins of each quantity, of equal width between its smallest and largest value."""
+    max_weight: float = Field(10.0, ge=1)
+    """Largest weight; rare bins count less than the others rather than dominate."""
+
+    @field_validator("quantities")
+    @classmethod
+    def _quantities_can_be_evaluated(cls, texts: list[str]) -> list[str]:
+        for text in texts:
+            parse_expression(text)
+        return texts
+
+
 class DataConfig(Section):
     """Which events are read, and how."""
 
@@ -40,7 +59,7 @@ class DataConfig(Section):
     batch_size: int = Field(256, ge=1)
     """Events per step of one process."""
     chunksize: int = Field(4096, ge=1)
-    """Events that are held in memory and mixed at a time; about 90 kB each and worker."""
+    """Events that are held in memory and mixed at a time, 8192 at most; about 96 kB each and worker."""
     num_workers: int = Field(0, ge=0, le=64)
     """Processes that read ahead; 0 reads in a thread of the training process."""
     num_threads: int = Field(2, ge=1, le=256)
@@ -55,12 +74,32 @@ class DataConfig(Section):
     """Folder of the packed cache; 19 kB an event."""
     fiducial: FiducialConfig | bool = False
     """True or bounds: keep only events whose true first interaction lies in the fiducial volume."""
+    energy_range: list[float] | None = Field(None, min_length=2, max_length=2)
+    """Smallest and largest true energy in GeV that is used."""
+    cut: str | None = None
+    """Expression that used events fulfil, such as "abs(uvwTruth[0]) < 20 and nGamma == 1"."""
+    reweighting: ReweightingConfig | None = None
+    """Weights that flatten the spectrum of one or two quantities in training; none by default."""
 
     @model_validator(mode="after")
     def _cache_has_a_place(self) -> Self:
         if self.cache != "off" and self.cache_dir is None:
             raise ValueError(f"cache: {self.cache} needs cache_dir, the folder of the packed cache")
         return self
+
+    @field_validator("cut")
+    @classmethod
+    def _cut_can_be_evaluated(cls, text: str | None) -> str | None:
+        if text is not None:
+            parse_expression(text)
+        return text
+
+    @field_validator("energy_range")
+    @classmethod
+    def _range_ascends(cls, bounds: list[float] | None) -> list[float] | None:
+        if bounds is not None and not bounds[0] < bounds[1]:
+            raise ValueError("the lower bound must lie below the upper one")
+        return bounds
 
     def fiducial_volume(self) -> Fiducial | None:
         """Return the volume to which events are restricted, or None for all events."""

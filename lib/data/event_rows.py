@@ -30,6 +30,7 @@ class EventRows:
     truth: dict[str, Tensor]
     run: Tensor
     event: Tensor
+    weight: Tensor
 
     def __len__(self) -> int:
         return len(self.x)
@@ -38,18 +39,18 @@ class EventRows:
         """Overwrite some rows with rows of another batch."""
         self.x[target], self.valid[target] = source.x[rows], source.valid[rows]
         self.run[target], self.event[target] = source.run[rows], source.event[rows]
+        self.weight[target] = source.weight[rows]
         for name, values in self.truth.items():
             values[target] = source.truth[name][rows]
 
 
 def as_batch(rows: EventRows, num_events: int, seed: int) -> EventBatch:
     """Return rows as a batch; those beyond the events become copies of the first one with weight 0."""
-    weight = torch.ones(len(rows))
     if num_events < len(rows):
-        weight[num_events:] = 0.0
         rows.copy_rows(slice(num_events, None), rows, slice(0, 1))
+        rows.weight[num_events:] = 0.0
     return EventBatch(
-        x=rows.x, valid=rows.valid, truth=rows.truth, run=rows.run, event=rows.event, weight=weight, seed=seed
+        x=rows.x, valid=rows.valid, truth=rows.truth, run=rows.run, event=rows.event, weight=rows.weight, seed=seed
     )
 
 
@@ -72,7 +73,7 @@ class RowMemory:
         x, valid = self._lend_sensors()
         truth = {name: torch.empty(count, BRANCH_WIDTHS[name]) for name in self._truth_branches}
         run, event = (torch.empty(count, dtype=torch.int64) for _ in range(2))
-        return EventRows(x, valid, truth, run, event)
+        return EventRows(x, valid, truth, run, event, torch.ones(count))
 
     def _lend_sensors(self) -> tuple[Tensor, Tensor]:
         count = self._num_events

@@ -13,7 +13,7 @@ from lib.data.config import DataConfig, NormalizationConfig
 from lib.data.normalization import Normalization
 from lib.data.paths import matching_files
 from lib.data.schema import BranchPlan, FileReport, FileSchema, examine_files
-from lib.data.selection import select_events
+from lib.data.selection import EventCuts, select_events
 from lib.data.source import EventReader, RawChunk
 from lib.data.stream import required_branches
 from lib.errors import DataError
@@ -105,7 +105,7 @@ def _selection_findings(
     setting: str, files: list[FileSchema], plan: BranchPlan, config: DataConfig
 ) -> Iterator[Finding]:
     try:
-        selections = select_events(files, plan, config.fiducial_volume()) if files else []
+        selections = select_events(files, plan, EventCuts.from_config(config)) if files else []
     except DataError as error:
         yield Finding("error", setting, str(error))
         return

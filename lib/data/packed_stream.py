@@ -62,6 +62,7 @@ class PackedStream:
         self._set = PackedSet([file.rows for file in packed])
         self._events = _selected(selections, self._set)
         self.num_events = len(self._events)
+        self._weights = torch.from_numpy(np.concatenate([_weights_of(selection) for selection in selections]))
         self._truth = {name: torch.from_numpy(_truth_of(packed, name)) for name in plan.truth_branches}
         self._run = torch.from_numpy(np.concatenate(_run_numbers(selections, packed)))
         self._event = torch.from_numpy(np.concatenate([file.event for file in packed]))
@@ -78,9 +79,9 @@ class PackedStream:
 
     def epoch(self, epoch: int, first_batch: int = 0) -> Iterator[EventBatch]:
         """See ``EventStream``; any number of epochs may be under way."""
-        order = self._events
+        order = np.arange(self.num_events)
         if self._training:
-            order = order[permutation(self.num_events, self._seed, epoch, 0)]
+            order = permutation(self.num_events, self._seed, epoch, 0)
         size = self._config.batch_size
         batches = range(first_batch, self.batches_per_epoch)
         filled = map_ahead(lambda batch: self._fill(order[batch * size : (batch + 1) * size]), batches, ahead=_AHEAD)
@@ -88,8 +89,9 @@ class PackedStream:
             num_events = min(size, self.num_events - batch * size)
             yield as_batch(rows, num_events, batch_seed(self._seed, epoch, batch))
 
-    def _fill(self, events: IndexArray) -> EventRows:
+    def _fill(self, positions: IndexArray) -> EventRows:
         rows = self._memory.lend()
+        events = self._events[positions]
         targets = np.arange(len(events))
         parts = np.array_split(targets, self._config.num_threads)
         jobs = [self._executor.submit(self._unpack, events[part], part, rows) for part in parts if len(part)]
@@ -98,6 +100,7 @@ class PackedStream:
             job.result()
         count, chosen = len(events), torch.from_numpy(events)
         rows.run[:count], rows.event[:count] = self._run[chosen], self._event[chosen]
+        rows.weight[:count] = self._weights[torch.from_numpy(positions)]
         for name, values in self._truth.items():
             rows.truth[name][:count] = values[chosen]
         return rows
@@ -117,6 +120,10 @@ class PackedStream:
 def _selected(selections: Sequence[FileSelection], packed: PackedSet) -> IndexArray:
     files = zip(selections, packed.starts, strict=False)
     return np.concatenate([start + one.selected_between(0, one.file.num_entries) for one, start in files])
+
+
+def _weights_of(selection: FileSelection) -> NDArray[np.float32]:
+    return np.ones(selection.num_selected, np.float32) if selection.weights is None else selection.weights
 
 
 def _truth_of(packed: Sequence[PackedEvents], name: str) -> NDArray[np.float32]:

@@ -131,7 +131,10 @@ class _Worker:
         return batches
 
     def _place_block(self, block: Block, places: NDArray[np.intp], batches: list[EventRows]) -> None:
-        entries = self._selections[block.file_index].selected_between(block.start, block.stop)
+        selection = self._selections[block.file_index]
+        entries, weights = selection.selected_between(block.start, block.stop), None
+        if selection.weights is not None:
+            weights = torch.from_numpy(selection.weights_between(block.start, block.stop))
         numbers, rows = np.divmod(places, self._batch_size)
         for piece in self._reader.sensor_pieces(block.file_index, block.start, block.stop):
             inside = slice(*np.searchsorted(entries, (piece.start, piece.stop)))
@@ -145,6 +148,8 @@ class _Worker:
                 into.truth[name][target] = torch.from_numpy(values[sources])
             into.run[target] = torch.from_numpy(run[sources])
             into.event[target] = torch.from_numpy(event[sources])
+            if weights is not None:
+                into.weight[target] = weights[chosen]
 
 
 def _by_batch(numbers: NDArray[np.intp]) -> list[tuple[int, NDArray[np.intp]]]:

@@ -20,6 +20,9 @@ from lib.errors import DataError
 
 T = TypeVar("T")
 
+# Two pools, one in use and one being filled, stay below a gigabyte however large a chunk is asked for.
+MAX_POOL_EVENTS = 8192
+
 
 class RootStream:
     """Batches read from ROOT files (``lib.data.stream.EventStream``).
@@ -54,8 +57,9 @@ class RootStream:
             training: Whether to shuffle and to drop the last incomplete batch, or to keep the order and fill it up.
         """
         self.selections = selections
-        blocks = cut_blocks(selections, config.chunksize)
-        self._order = EventOrder(blocks, pool_events=config.chunksize, seed=seed, shuffle=training)
+        pool_events = min(config.chunksize, MAX_POOL_EVENTS)
+        blocks = cut_blocks(selections, pool_events)
+        self._order = EventOrder(blocks, pool_events=pool_events, seed=seed, shuffle=training)
         self.num_events = self._order.num_events
         self._config = config
         self._seed = seed

@@ -29,6 +29,8 @@ class BranchPlan:
         npho_branch: Photon counts, 4760 wide.
         time_branch: Sensor times, 4760 wide.
         truth_branches: Further branches that must be there (names of ``BRANCH_WIDTHS``), read as float32.
+        cut_branches: Branches of numbers that the selection looks at, with the highest component that it uses; None
+            where a plain number is expected.
 
     Raises:
         DataError: If the width of a truth branch is not known.
@@ -38,6 +40,7 @@ class BranchPlan:
     npho_branch: str
     time_branch: str
     truth_branches: tuple[str, ...] = ()
+    cut_branches: tuple[tuple[str, int | None], ...] = ()
 
     def __post_init__(self) -> None:
         for name in self.truth_branches:
@@ -151,9 +154,25 @@ def _examine_tree(path: Path, layout: TreeLayout, plan: BranchPlan) -> FileRepor
             # Truth in double precision is usual; for sensors it doubles the reading.
             stored = np.dtype(branch.dtype).name
             conversions.append(f"branch {name!r} is stored as {stored} and is converted to float32.")
+    for name, component in plan.cut_branches:
+        problem = _examine_cut(layout, name, component)
+        if problem:
+            problems.append(f"{place}: {problem} The selection of events looks at it.")
     if problems:
         return FileReport(path, None, tuple(problems))
     return FileReport(path, FileSchema(path, layout, plan.npho_branch), (), tuple(conversions))
+
+
+def _examine_cut(layout: TreeLayout, name: str, component: int | None) -> str | None:
+    branch = layout.branches.get(name)
+    if branch is None:
+        return f"no branch {name!r}; nearest: {nearest(name, layout.branches)}."
+    if branch.width is None or (component is None) != (branch.shape == ()):
+        expected = "a plain number" if component is None else "an array of fixed length"
+        return f"branch {name!r} is a {branch.type_name}, expected {expected}."
+    if component is not None and component >= branch.width:
+        return f"branch {name!r} has the components 0 to {branch.width - 1}, not {component}."
+    return None
 
 
 def _examine_branch(branch: BranchLayout, width: int) -> str | None:

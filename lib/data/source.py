@@ -103,9 +103,12 @@ class EventReader:
             event = self._read_int64(file_index, EVENT, start, stop)
         return truth, run, event
 
-    def read_truth(self, file_index: int, name: str) -> FloatArray:
-        """Return one truth branch of a whole file, shape (entries, width); raises ``DataError`` like ``read``."""
-        return self.read_float32(file_index, name, 0, self._files[file_index].num_entries, BRANCH_WIDTHS[name])
+    def read_whole(self, file_index: int, name: str) -> NDArray[np.float64]:
+        """Return a branch of numbers of a whole file, shape (entries, width); raises ``DataError`` like ``read``."""
+        file = self._files[file_index]
+        into = np.empty((file.num_entries, file.layout.branches[name].width or 1))
+        self._read_into(into, file_index, name, 0)
+        return into
 
     def sensor_pieces(self, file_index: int, start: int, stop: int) -> Iterator[SensorPiece]:
         """Yield the readings of the events [start, stop) of a file, cut where baskets end.

@@ -2,19 +2,20 @@
 
 import logging
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Literal, Protocol
 
 from lib.data.batch import EventBatch
-from lib.data.branches import UVW
 from lib.data.cache import CacheSettings, cached_files
 from lib.data.config import DataConfig
 from lib.data.normalization import Normalization
 from lib.data.packed_stream import PackedStream
 from lib.data.paths import resolve_paths
+from lib.data.reweighting import quantities_of, reweight
 from lib.data.root_stream import RootStream
 from lib.data.schema import BranchPlan, check_files
-from lib.data.selection import FileSelection, select_events
+from lib.data.selection import EventCuts, FileSelection, select_events
 from lib.errors import DataError
 
 logger = logging.getLogger(__name__)
@@ -75,10 +76,12 @@ def open_stream(
     """
     plan = required_branches(config, truth_branches)
     files = check_files(resolve_paths(config.train_path if split == "train" else config.val_path), plan)
-    selections = select_events(files, plan, config.fiducial_volume())
+    selections = select_events(files, plan, EventCuts.from_config(config))
     num_events = sum(selection.num_selected for selection in selections)
     logger.info("%s: %d of %d events in %d files", split, num_events, sum(f.num_entries for f in files), len(files))
     training = split == "train"
+    if training and config.reweighting:
+        selections = reweight(selections, plan, config.reweighting)
     if training and num_events < config.batch_size:
         raise DataError(
             f"data.train_path: {num_events} selected events in {len(files)} files are fewer than one batch of "
@@ -95,6 +98,9 @@ def open_stream(
 
 
 def required_branches(config: DataConfig, truth_branches: Sequence[str]) -> BranchPlan:
-    """Return the branches that must be there: those of the batches, and those that the selection looks at."""
-    cut_on = () if config.fiducial_volume() is None else (UVW,)
-    return BranchPlan.from_config(config, tuple(dict.fromkeys((*truth_branches, *cut_on))))
+    """Return the branches that must be there: those of the batches, and those that selection and weights look at."""
+    cuts = EventCuts.from_config(config).branches
+    weights = [] if config.reweighting is None else quantities_of(config.reweighting)
+    looked_at = [*cuts, *(item for quantity in weights for item in quantity.components.items())]
+    plan = BranchPlan.from_config(config, truth_branches)
+    return replace(plan, cut_branches=tuple(dict.fromkeys(looked_at)))

@@ -120,3 +120,18 @@ def test_other_number_types_are_accepted_and_said_of_sensors(tmp_path, caplog):
 def test_truth_of_unknown_width_is_refused():
     with pytest.raises(DataError, match="'energyTrue' is no truth branch; nearest: energyTruth"):
         BranchPlan("tree", "npho", "time", ("energyTrue",))
+
+
+@pytest.mark.parametrize(
+    ("name", "component", "message"),
+    [
+        ("energyTrue", None, "no branch 'energyTrue'; nearest: energyTruth.* The selection of events looks at it"),
+        ("uvwTruth", None, r"branch 'uvwTruth' is a float\[3\], expected a plain number"),
+        ("run", 0, "branch 'run' is a int64_t, expected an array of fixed length"),
+        ("uvwTruth", 3, "branch 'uvwTruth' has the components 0 to 2, not 3"),
+    ],
+)
+def test_branches_that_a_cut_looks_at_are_checked(root_folder, name, component, message):
+    plan = BranchPlan("tree", "npho", "time", (), ((name, component),))
+    with pytest.raises(DataError, match=message):
+        check_files([root_folder / "part_0.root"], plan)

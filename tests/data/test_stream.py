@@ -172,3 +172,40 @@ def test_the_global_random_state_is_left_alone(data_config):
     before = torch.get_rng_state()
     list(training(data_config()).epoch(0))
     assert torch.equal(before, torch.get_rng_state())
+
+
+def test_energy_and_expressions_restrict_the_events(data_config):
+    config = data_config(energy_range=[-0.5, 0.5], cut="abs(uvwTruth[0]) < 1 and event < 100")
+    stream = open_stream(config, NORMALIZATION, TRUTH, split="validation", seed=0)
+    batches = list(stream.epoch(0))
+    energy, uvw = (torch.cat([batch.truth[name][batch.weight > 0] for batch in batches]) for name in TRUTH)
+    assert 0 < len(energy) == stream.num_events < 100
+    assert (energy.abs() <= 0.5).all()
+    assert (uvw[:, 0].abs() < 1.0).all()
+
+
+@pytest.mark.filterwarnings("ignore:This DataLoader will create")
+@pytest.mark.parametrize("settings", [{}, {"num_workers": 1}, {"cache": "auto"}], ids=str)
+def test_weights_follow_their_events_in_training_alone(data_config, tmp_path, settings):
+    reweighting = {"quantities": ["event"], "bins": 2, "max_weight": 100.0}
+    config = data_config(reweighting=reweighting, cut="event < 60 or event >= 143", cache_dir=str(tmp_path), **settings)
+    batches = list(training(config).epoch(0))
+    # 60 events lie in the lower half of 0 to 172, 30 in the upper one: 90 / 2 / 60 and 90 / 2 / 30.
+    expected = [torch.where(batch.event < 86, 0.75, 1.5) for batch in batches]
+    assert all(torch.allclose(batch.weight, weight) for batch, weight in zip(batches, expected, strict=True))
+    assert {batch.weight[0].item() for batch in validation(config).epoch(0)} == {1.0}
+
+
+def test_chunks_are_limited_so_that_memory_is(data_config, monkeypatch):
+    expected = list(training(data_config(chunksize=64)).epoch(0))
+    monkeypatch.setattr("lib.data.root_stream.MAX_POOL_EVENTS", 64)
+    assert_same(list(training(data_config(chunksize=10**6)).epoch(0)), expected)
+
+
+def test_faulty_cuts_are_refused_with_the_configuration(data_config):
+    with pytest.raises(ValueError, match=r"'energyTruth\.real' cannot be used"):
+        data_config(cut="energyTruth.real > 1")
+    with pytest.raises(ValueError, match="the lower bound must lie below the upper one"):
+        data_config(energy_range=[2.0, 1.0])
+    with pytest.raises(ValueError, match="not an expression"):
+        data_config(reweighting={"quantities": ["energyTruth <"]})
