@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from lib.errors import ConfigError
 from lib.training.folder_lock import FolderLock
 from lib.training.journal import JOURNAL_NAME, read_journal
 from lib.training.mlflow_store import MlflowStore
@@ -20,16 +21,20 @@ def replay_journal(folder: Path) -> tuple[int, int]:
 
     Raises:
         DataError: If the folder holds no run.
-        ConfigError: If the run is under way.
+        ConfigError: If the run is under way, or if the store cannot be used.
     """
     identity, status = load_identity(folder)
+    uri = tracking_uri()
+    store = MlflowStore(uri, identity.experiment)
     lock = FolderLock(folder)
     try:
         records = read_journal(folder / JOURNAL_NAME)
-        link = RunLink(MlflowStore(tracking_uri(), identity.experiment), identity)
+        link = RunLink(store, identity)
         sent = sum(link.send(record) for record in records)
         # A run that was killed has no end of its own.
         link.store.end_run(link.run_id, "KILLED" if status == "RUNNING" else status)
+    except store.failures() as error:
+        raise ConfigError(f"{uri}: cannot be used ({error}). Set MLFLOW_TRACKING_URI, or try again later.") from error
     finally:
         lock.release()
     return len(records), sent

@@ -14,6 +14,7 @@ import torch
 
 from lib.atomic import atomic_path
 from lib.errors import CheckpointError
+from lib.training.archive_check import check_archive
 
 _PREFIX = b"sha256:"
 _COMMENT_LENGTH = len(_PREFIX) + 64
@@ -55,7 +56,8 @@ def read_sealed(path: Path, device: torch.device | str = "cpu") -> Content:
     Raises:
         CheckpointError: If the file is missing, is no sealed file, or does not hold what was written.
     """
-    _verify(path)
+    verify_seal(path)
+    check_archive(path)
     try:
         content = torch.load(path, map_location=device, weights_only=True)
     except pickle.UnpicklingError as error:
@@ -70,7 +72,12 @@ def read_sealed(path: Path, device: torch.device | str = "cpu") -> Content:
     return content
 
 
-def _verify(path: Path) -> None:
+def verify_seal(path: Path) -> None:
+    """Compare the content of a sealed file with the SHA-256 that it carries.
+
+    Raises:
+        CheckpointError: If the file is missing, is no sealed file, or does not hold what was written.
+    """
     if not path.is_file():
         near = sorted(str(found) for found in path.parent.glob("*.pth")) if path.parent.is_dir() else []
         raise CheckpointError(f"{path}: no such checkpoint. In its folder: {', '.join(near[:8]) or 'none'}.")

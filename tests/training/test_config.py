@@ -6,7 +6,7 @@ from lib.config.document import Document
 from lib.config.loading import validate
 from lib.config.section import Section
 from lib.errors import ConfigError
-from lib.training.config import CheckpointConfig, MlflowConfig, TrainingConfig
+from lib.training.config import CheckpointConfig, GuardConfig, MlflowConfig, TrainingConfig
 
 
 def check(schema: type[Section], **values: object) -> Section:
@@ -73,3 +73,16 @@ def test_a_plain_run_name_is_accepted(name: str) -> None:
 def test_an_experiment_needs_a_name() -> None:
     with pytest.raises(ConfigError, match=r"experiment: .*at least 1 character"):
         check(MlflowConfig, experiment="")
+
+
+@pytest.mark.parametrize(
+    ("values", "told"),
+    [
+        ({"window": 16, "active_after": 17}, r"active_after must not exceed window \(16\)"),
+        ({"clip_sigma": 9.0}, r"clip_sigma must not exceed skip_sigma \(8\.0\)"),
+        ({"level_shift_steps": 21}, "level_shift_steps must not exceed max_skips_in_row and window"),
+    ],
+)
+def test_a_guard_that_contradicts_itself_is_refused(values: dict[str, float], told: str) -> None:
+    with pytest.raises(ConfigError, match=told):
+        check(GuardConfig, **values)

@@ -1,0 +1,135 @@
+"""Trainings in processes that can be killed; started from a server that has the libraries imported already."""
+
+import logging
+import multiprocessing
+import os
+import signal
+import sys
+import time
+from collections.abc import Sequence
+from importlib import import_module
+from multiprocessing.context import ForkServerProcess
+from pathlib import Path
+from typing import Any
+
+import torch
+import yaml
+
+from lib.cli.entry import run_command
+from lib.training.trainer import Trainer
+from tests.data.root_files import make_events, write_root
+
+LOSSES = "losses.txt"
+MODEL = {
+    "stage_dims": [4],
+    "stage_depths": [1],
+    "inner_patch": 4,
+    "encoder_dim": 8,
+    "num_heads": 2,
+    "dim_feedforward": 8,
+    "num_fusion_layers": 2,
+    "drop_path_rate": 0.2,
+}
+KINDS: dict[str, dict[str, Any]] = {
+    "mae": {"model": {**MODEL, "decoder_dim": 4}},
+    "inpainter": {"model": {**MODEL, "hidden_dim": 4, "head_depth": 1}},
+    "regressor": {
+        "model": {**MODEL, "hidden_dim": 4},
+        "tasks": {"energy": {}, "uvwFI": {}},
+        "training": {"channel_dropout_rate": 0.1},
+    },
+}
+TRAINING = {"epochs": 2, "lr": 1e-3, "warmup_epochs": 0.5, "grad_accum_steps": 2, "amp": "none"}
+
+
+def prepare(folder: Path, files: int, events: int) -> None:
+    """Write the files and the configuration of each kind; two batches of two events make a step."""
+    (folder / "train").mkdir()
+    for index in range(files):
+        write_root(folder / "train" / f"{index}.root", make_events(events, first_event=1000 * index))
+    write_root(folder / "val.root", make_events(4, first_event=90_000))
+    data = {"train_path": "train", "val_path": "val.root", "batch_size": 2, "chunksize": 16, "num_threads": 1}
+    for kind, sections in KINDS.items():
+        training = {**TRAINING, **sections.get("training", {}), "guard": {"window": 16, "active_after": 8}}
+        checkpoint = {"resume_from": "auto", "save_steps": 4, "save_artifacts": False}
+        config = {"kind": kind, "data": data, **sections, "training": training, "checkpoint": checkpoint}
+        (folder / f"{kind}.yaml").write_text(yaml.safe_dump(config))
+
+
+def train(kind: str, folder: Path, name: str) -> None:
+    """Run one training and end the process with its exit code; the loss of every batch is appended to a file."""
+    os.chdir(folder)
+    descriptor = os.open(folder / f"{name}.log", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+    os.dup2(descriptor, sys.stderr.fileno())
+    logging.getLogger("mlflow").setLevel(logging.ERROR)
+    torch.set_num_threads(1)
+    losses = os.open(folder / f"{name}.{LOSSES}", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+    forward = Trainer._forward
+
+    def noted(self: Trainer[Any], batch: Any) -> Any:
+        output = forward(self, batch)
+        if self.model.training:
+            events = ",".join(str(int(event)) for event in batch.event)
+            # One write for one line: a kill leaves it whole or not there.
+            line = f"{self.progress.steps_done} {batch.seed} {events} {float(output.loss.detach()).hex()}\n"
+            os.write(losses, line.encode())
+        return output
+
+    Trainer._forward = noted  # type: ignore[method-assign]
+    command = import_module(f"lib.train_{kind}").main
+    os._exit(run_command(command, ["--config", f"{kind}.yaml", "--set", f"mlflow.run_name={name}"]))
+
+
+class Nursery:
+    """Starts trainings of one kind in one folder."""
+
+    def __init__(self, kind: str, folder: Path) -> None:
+        self._kind = kind
+        self._folder = folder
+        self._context = multiprocessing.get_context("forkserver")
+        # Imported once, what torch puts off until its first optimizer too: starting a process then costs a fork.
+        late = ["torch._dynamo", "mlflow.tracking", "mlflow.store.tracking.sqlalchemy_store"]
+        self._context.set_forkserver_preload([__name__, f"lib.train_{kind}", "lib.cli.training_run", *late])
+        # The server itself takes seconds to start, which belong to no training.
+        first = self._context.Process(target=os.getpid)
+        first.start()
+        first.join(120)
+
+    def start(self, name: str) -> ForkServerProcess:
+        process = self._context.Process(target=train, args=(self._kind, self._folder, name))
+        process.start()
+        return process
+
+    def run(self, name: str) -> float:
+        """Run a training to its end and return the seconds it took."""
+        begin = time.monotonic()
+        process = self.start(name)
+        process.join(120)
+        assert process.exitcode == 0, (self._folder / f"{name}.log").read_text()
+        return time.monotonic() - begin
+
+    def run_killed(self, name: str, instants: Sequence[float]) -> int:
+        """Start a training again and again, kill it after each of the given seconds, and let the last one end.
+
+        Returns:
+            How many of them were killed; the others had ended before.
+        """
+        kills = 0
+        for instant in instants:
+            process = self.start(name)
+            process.join(instant)
+            if process.pid is not None and process.is_alive():
+                os.kill(process.pid, signal.SIGKILL)
+                kills += 1
+            process.join(60)
+        self.run(name)
+        return kills
+
+
+def losses_of(folder: Path, name: str) -> dict[str, set[str]]:
+    """Return the losses that were seen at each (step, batch seed, events); one each if all is well."""
+    seen: dict[str, set[str]] = {}
+    for line in (folder / f"{name}.{LOSSES}").read_text().splitlines():
+        key, loss = line.rsplit(" ", 1)
+        seen.setdefault(key, set()).add(loss)
+    return seen
