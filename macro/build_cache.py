@@ -1,4 +1,4 @@
-"""Pack the files of a configuration, so that its training can read them in any order.
+"""Pack the files of a configuration, so that its training can read them in any order, or record their hashes.
 
 What is already packed is kept; an attempt that was ended goes on where it was.
 
@@ -11,12 +11,13 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from lib.cli.entry import EXIT_DONE, run_command
-from lib.config.document import read_document
+from lib.config.document import Document, read_document
 from lib.config.loading import validate
 from lib.config.overrides import apply_overrides
 from lib.config.section import Section
 from lib.data.cache import CacheSettings, build_cache
 from lib.data.config import DataConfig, NormalizationConfig
+from lib.data.layout_index import record_hashes
 from lib.data.normalization import Normalization
 from lib.data.paths import resolve_paths
 from lib.data.schema import BranchPlan, check_files
@@ -30,21 +31,20 @@ class CacheConfig(Section):
     normalization: NormalizationConfig = NormalizationConfig()
 
 
-def load_settings(config: Path, assignments: list[str]) -> tuple[CacheConfig, CacheSettings]:
-    """Return the data sections of a configuration and the cache that they describe.
-
-    Raises:
-        ConfigError: If the configuration is faulty or names no cache.
-    """
+def load_config(config: Path, assignments: list[str]) -> CacheConfig:
+    """Return the data sections of a configuration; raises ``ConfigError`` if they are faulty."""
     document = apply_overrides(read_document(config), assignments)
     relevant = {key: value for key, value in document.data.items() if key in CacheConfig.model_fields}
-    loaded = validate(CacheConfig, type(document)(document.source, relevant, document.lines))
-    data = loaded.data
+    return validate(CacheConfig, Document(document.source, relevant, document.lines))
+
+
+def cache_settings(config: CacheConfig, plan: BranchPlan) -> CacheSettings:
+    """Return the cache that a configuration describes; raises ``ConfigError`` if it names none."""
+    data = config.data
     if data.cache_dir is None:
-        raise ConfigError(f"{config}: data.cache_dir is not set. Add --set data.cache_dir=FOLDER.")
-    normalization = Normalization.from_config(loaded.normalization)
-    plan = BranchPlan.from_config(data, ())
-    return loaded, CacheSettings(Path(data.cache_dir), plan, normalization, data.num_threads, data.compiled)
+        raise ConfigError("data.cache_dir is not set. Add --set data.cache_dir=FOLDER.")
+    normalization = Normalization.from_config(config.normalization)
+    return CacheSettings(Path(data.cache_dir), plan, normalization, data.num_threads, data.compiled)
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -52,10 +52,17 @@ def main(arguments: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--config", type=Path, required=True, help="YAML file of a training")
     parser.add_argument("--set", action="append", default=[], metavar="SECTION.KEY=VALUE", help="replace a setting")
+    parser.add_argument("--hashes", action="store_true", help="pack nothing, but let readers notice flipped bits")
     options = parser.parse_args(arguments)
-    loaded, settings = load_settings(options.config, options.set)
+    loaded = load_config(options.config, options.set)
+    plan = BranchPlan.from_config(loaded.data, ())
     paths = {*resolve_paths(loaded.data.train_path), *resolve_paths(loaded.data.val_path)}
-    files = check_files(sorted(paths), settings.plan)
+    files = check_files(sorted(paths), plan)
+    if options.hashes:
+        num_baskets = sum(record_hashes(file.path, plan.tree_name) for file in files)
+        print(f"{len(files)} files: hashes of {num_baskets} baskets recorded")
+        return EXIT_DONE
+    settings = cache_settings(loaded, plan)
     built = build_cache(files, settings)
     num_events = sum(file.num_entries for file in files)
     print(f"{settings.folder}: {len(files)} files with {num_events} events, {built} of them packed now")

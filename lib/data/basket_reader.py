@@ -1,6 +1,5 @@
 """Entry ranges of branches, straight from the baskets of memory-mapped files."""
 
-import mmap
 import threading
 from collections import OrderedDict
 from collections.abc import Sequence
@@ -11,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lib.data.decompression import ByteArray, DamagedBasketError, basket_content
+from lib.data.file_map import basket_hash, map_file
 from lib.data.layout import BranchLayout
 from lib.data.schema import FileSchema
-from lib.data.tree_reading import read_errors
 from lib.errors import DataError
 
 # Maps beyond these are closed; they cost address space, and a file that is open cannot be replaced on some systems.
@@ -89,6 +88,8 @@ class BasketReader:
         seek = int(layout.seeks[number])
         basket = self._map(file_index)[seek : seek + int(layout.num_bytes[number])]
         try:
+            if len(layout.hashes) and basket_hash(basket) != int(layout.hashes[number]):
+                raise DamagedBasketError("its content is not what it was when its hash was recorded")
             scratch.content = basket_content(basket, length, scratch.memory)
         except DamagedBasketError as error:
             first, last = layout.edges[number], layout.edges[number + 1] - 1
@@ -105,24 +106,8 @@ class BasketReader:
     def _map(self, file_index: int) -> ByteArray:
         with self._lock:
             if file_index not in self._maps:
-                self._maps[file_index] = _map_file(self._files[file_index])
+                self._maps[file_index] = map_file(self._files[file_index].path, self._files[file_index].layout)
             self._maps.move_to_end(file_index)
             if len(self._maps) > _MAX_OPEN:
                 self._maps.popitem(last=False)
             return self._maps[file_index]
-
-
-def _map_file(file: FileSchema) -> ByteArray:
-    check_unchanged(file)
-    with read_errors(file.path), file.path.open("rb") as opened:
-        return np.frombuffer(mmap.mmap(opened.fileno(), 0, access=mmap.ACCESS_READ), np.uint8)
-
-
-def check_unchanged(file: FileSchema) -> None:
-    """Refuse a file that is no longer the one that was checked; raises ``DataError``."""
-    try:
-        status = file.path.stat()
-    except FileNotFoundError:
-        raise DataError(f"{file.path}: no such file; it was there at the start.") from None
-    if (status.st_size, status.st_mtime_ns) != (file.layout.size, file.layout.mtime_ns):
-        raise DataError(f"{file.path}: the file changed while it was in use. Start again.")

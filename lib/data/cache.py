@@ -12,9 +12,9 @@ from pathlib import Path
 import numpy as np
 
 from lib.atomic import atomic_path
-from lib.data.basket_reader import check_unchanged
 from lib.data.branches import TRUTH_WIDTHS
 from lib.data.event_rows import RowMemory
+from lib.data.file_map import check_unchanged
 from lib.data.normalization import Normalization
 from lib.data.packed_file import VERSION, Manifest, PackedEvents, manifest_of, open_packed, write_tail
 from lib.data.packed_kernel import PackedKernel, PackedRows, packed_kernel
@@ -139,7 +139,7 @@ def pack_file(file: FileSchema, settings: CacheSettings) -> None:
             chunks.append(_without_values(chunk))
         tail_hash = write_tail(into, _joined(chunks))
         source_hash = digest.result()
-    check_unchanged(file)
+    check_unchanged(file.path, file.layout)
     manifest = Manifest(
         VERSION,
         str(file.path.resolve()),

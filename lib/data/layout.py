@@ -19,6 +19,7 @@ class BranchLayout:
         edges: First entry of each compressed basket, and the number of entries, ascending.
         seeks: Place of each basket in the file in bytes; empty when only the ROOT library can read the branch.
         num_bytes: Bytes of each basket with its key, as many as ``seeks``.
+        hashes: XXH3 of the bytes of each basket, as many as ``seeks``; empty when they have not been recorded.
     """
 
     type_name: str
@@ -27,6 +28,7 @@ class BranchLayout:
     edges: IndexArray
     seeks: IndexArray = field(default_factory=lambda: np.empty(0, np.int64))
     num_bytes: IndexArray = field(default_factory=lambda: np.empty(0, np.int64))
+    hashes: NDArray[np.uint64] = field(default_factory=lambda: np.empty(0, np.uint64))
 
     @property
     def is_direct(self) -> bool:

@@ -10,6 +10,7 @@ import json
 import logging
 import zipfile
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from itertools import groupby
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from typing import Any
 import numpy as np
 
 from lib.atomic import atomic_path
+from lib.data.file_map import basket_hash, map_file
 from lib.data.layout import BranchLayout, IndexArray, TreeLayout
 from lib.data.root_layout import read_layout
 from lib.errors import DataError
@@ -25,7 +27,7 @@ from lib.user_cache import user_cache_folder
 logger = logging.getLogger(__name__)
 
 # A change of what is written makes older indices unreadable, and so rebuilt.
-_VERSION = 1
+_VERSION = 2
 
 
 def find_layouts(paths: Sequence[Path], tree_name: str) -> list[TreeLayout | DataError]:
@@ -39,6 +41,40 @@ def find_layouts(paths: Sequence[Path], tree_name: str) -> list[TreeLayout | Dat
     for folder, files in groupby(sorted(set(paths)), key=lambda path: path.parent):
         found |= _layouts_in(folder, list(files), tree_name)
     return [found[path] for path in paths]
+
+
+def record_hashes(path: Path, tree_name: str) -> int:
+    """Hash every basket of a file and keep the hashes, so that readers notice when its content changes.
+
+    Args:
+        path: A file that is known to be good.
+        tree_name: The tree.
+
+    Returns:
+        How many baskets were hashed.
+
+    Raises:
+        DataError: If the file cannot be read, or differs from hashes that were recorded before.
+    """
+    layout = find_layouts([path], tree_name)[0]
+    if isinstance(layout, DataError):
+        raise layout
+    content = map_file(path, layout)
+    branches = {}
+    for name, branch in layout.branches.items():
+        places = zip(branch.seeks.tolist(), branch.num_bytes.tolist(), strict=True)
+        hashes = np.array([basket_hash(content[seek : seek + size]) for seek, size in places], np.uint64)
+        if len(branch.hashes) and not np.array_equal(hashes, branch.hashes):
+            number = int(np.argmax(hashes != branch.hashes))
+            raise DataError(
+                f"{path}: branch {name!r}, entries {branch.edges[number]} to {branch.edges[number + 1] - 1} have other "
+                "content than when their hashes were recorded, though size and time of the file are the same. Suspect "
+                "the disk, and copy the file again."
+            )
+        branches[name] = replace(branch, hashes=hashes)
+    place = _place(path.parent, tree_name)
+    _save(place, _load(place) | {path.name: replace(layout, branches=branches)})
+    return sum(len(branch.hashes) for branch in branches.values())
 
 
 def _layouts_in(folder: Path, files: list[Path], tree_name: str) -> dict[Path, TreeLayout | DataError]:
@@ -103,8 +139,8 @@ def _encode(layouts: dict[str, TreeLayout]) -> tuple[dict[str, Any], IndexArray]
     for name, layout in layouts.items():
         branches = {}
         for branch, it in layout.branches.items():
-            branches[branch] = (it.type_name, it.dtype, it.shape, len(it.edges), len(it.seeks))
-            lists += [it.edges, it.seeks, it.num_bytes]
+            branches[branch] = (it.type_name, it.dtype, it.shape, len(it.edges), len(it.seeks), len(it.hashes))
+            lists += [it.edges, it.seeks, it.num_bytes, it.hashes.view(np.int64)]
         files[name] = (layout.size, layout.mtime_ns, layout.num_entries, branches)
     numbers = np.concatenate(lists) if lists else np.empty(0, np.int64)
     return {"version": _VERSION, "files": files}, numbers
@@ -123,11 +159,10 @@ def _decode(header: dict[str, Any], numbers: IndexArray) -> dict[str, TreeLayout
 
     layouts: dict[str, TreeLayout] = {}
     for name, (size, mtime_ns, num_entries, stored) in header["files"].items():
-        branches = {
-            branch: BranchLayout(
-                type_name, dtype, None if shape is None else tuple(shape), *take((edges, seeks, seeks))
-            )
-            for branch, (type_name, dtype, shape, edges, seeks) in stored.items()
-        }
+        branches = {}
+        for branch, (type_name, dtype, lengths, num_edges, num_seeks, num_hashes) in stored.items():
+            shape = None if lengths is None else tuple(lengths)
+            edges, seeks, num_bytes, hashes = take((num_edges, num_seeks, num_seeks, num_hashes))
+            branches[branch] = BranchLayout(type_name, dtype, shape, edges, seeks, num_bytes, hashes.view(np.uint64))
         layouts[name] = TreeLayout(size, mtime_ns, num_entries, branches)
     return layouts

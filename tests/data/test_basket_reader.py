@@ -3,6 +3,7 @@ import pytest
 import uproot
 
 from lib.data.basket_reader import BasketReader
+from lib.data.layout_index import record_hashes
 from lib.data.schema import BranchPlan, check_files
 from lib.errors import DataError
 from tests.data.root_files import change_bytes, make_events, write_root
@@ -59,3 +60,28 @@ def test_the_longest_unused_map_is_closed_and_opened_again(tmp_path, monkeypatch
     assert np.array_equal(reader.rows(1, "npho", 0, 3), make_events(3, first_event=1)["npho"])
     reader.close()
     assert reader.rows(1, "event", 2, 3).item() == 3
+
+
+@pytest.mark.parametrize("codec", [None, uproot.ZSTD(1)], ids=["none", "zstd"])
+def test_recorded_hashes_catch_every_flipped_bit(tmp_path, codec):
+    path = write_root(tmp_path / "a.root", make_events(20), basket=10, compression=codec)
+    # npho, time, run, event and eight truth branches in two baskets each.
+    assert record_hashes(path, "tree") == 24
+    files = check_files([path], PLAN)
+    assert np.array_equal(BasketReader(files).rows(0, "npho", 0, 10), make_events(20)["npho"][:10])
+    content = path.read_bytes()
+    npho = files[0].layout.branches["npho"]
+    for place in np.random.default_rng(0).integers(0, npho.num_bytes[1], 10).tolist():
+        position = int(npho.seeks[1]) + place
+        change_bytes(path, position, bytes([content[position] ^ 16]))
+        with pytest.raises(DataError, match=r"a.root: branch 'npho', entries 10 to 19 .* not what it was when"):
+            BasketReader(files).rows(0, "npho", 15, 16)
+        change_bytes(path, position, content[position : position + 1])
+    change_bytes(path, int(npho.seeks[0]) + 300, b"\1\2\3")
+    with pytest.raises(DataError, match=r"'npho', entries 0 to 9 have other content than when their hashes"):
+        record_hashes(path, "tree")
+
+
+def test_hashes_of_a_faulty_file_are_not_recorded(tmp_path):
+    with pytest.raises(DataError, match="no such file"):
+        record_hashes(tmp_path / "none.root", "tree")

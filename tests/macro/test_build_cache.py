@@ -44,3 +44,10 @@ def test_a_scan_fails_when_something_cannot_be_used(tmp_path, capsys):
 def test_a_configuration_without_a_cache_is_refused(tmp_path, capsys):
     assert run(build_cache, "--config", write_config(tmp_path)) == EXIT_USER_ERROR
     assert "data.cache_dir is not set" in capsys.readouterr().err
+
+
+def test_hashes_are_recorded_instead_of_packing(tmp_path, capsys, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "user"))
+    assert run(build_cache, "--config", write_config(tmp_path), "--hashes") == EXIT_DONE
+    assert "2 files: hashes of 24 baskets recorded" in capsys.readouterr().out
+    assert not list(tmp_path.rglob("*.packed"))
