@@ -20,16 +20,20 @@ def write_artifacts(
 ) -> None:
     """Write figures, predictions and the exported model, as configured, and send them to MLflow.
 
-    The training is over and its checkpoints are safe: an export that fails is logged and spoils nothing.
+    The training is over and its checkpoints are safe: an export that fails, or a disk that refuses, is logged and
+    spoils nothing.
     """
     best = recorder.folder / BEST_NAME
     if not best.exists():
         logger.warning("no validation loss was finite, so there is no best epoch to show or to export")
         return
-    if config.checkpoint.save_artifacts:
-        _write_predictions(trainer, parts, recorder, run_name)
-    if isinstance(config, RegressorConfig) and config.export.onnx:
-        _export(recorder, run_name)
+    try:
+        if config.checkpoint.save_artifacts:
+            _write_predictions(trainer, parts, recorder, run_name)
+        if isinstance(config, RegressorConfig) and config.export.onnx:
+            _export(recorder, run_name)
+    except OSError as error:
+        logger.error("%s: not every file about the best epoch could be written (%s)", recorder.folder, error)
 
 
 def _write_predictions(trainer: Trainer[EventBatch], parts: Assembly, recorder: RunRecorder, run_name: str) -> None:

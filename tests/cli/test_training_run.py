@@ -1,5 +1,6 @@
 """Whole trainings through the command line, on a few events and a tiny model."""
 
+import errno
 import json
 import os
 import signal
@@ -14,6 +15,7 @@ import torch
 import yaml
 
 from lib.cli.entry import EXIT_DONE, EXIT_REQUEUE, EXIT_SKIP_CAP, EXIT_USER_ERROR, run_command
+from lib.evaluation.resolution_observer import ResolutionObserver
 from lib.tasks.restore import load_trained
 from lib.training.checkpoint import BEST_NAME, LAST_NAME, Checkpoint
 from lib.training.epoch_sums import CLOCK_METRICS
@@ -216,6 +218,18 @@ def test_a_regressor_leaves_the_files_that_are_promised(work: Workplace) -> None
     about = torch.load(work.path("files", BEST_NAME), weights_only=True)["about"]
     assert {"normalization", "branches", "revision", "environment", "targets"} <= about.keys()
     json.dumps(about)
+
+
+def test_a_disk_that_is_full_at_the_end_spoils_no_training(
+    work: Workplace, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def full(self: ResolutionObserver, folder: Path, run_name: str) -> list[Path]:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(ResolutionObserver, "write", full)
+    assert work.run("regressor", "full", "--set", "training.epochs=1") == EXIT_DONE
+    assert "not every file about the best epoch could be written" in caplog.text
+    assert work.last("full").epochs_done == 1
 
 
 def test_no_figures_are_drawn_unless_wanted(work: Workplace) -> None:
