@@ -68,6 +68,12 @@ class DataConfig(Section):
     """Normalize in compiled code where there is a C compiler; false always takes the slower way through NumPy."""
     prefetch_factor: int = Field(2, ge=1, le=64)
     """Chunks that each worker prepares ahead."""
+    on_bad: Literal["error", "quarantine"] = "error"
+    """What happens when events cannot be read: stop, or leave them out and go on."""
+    max_bad_share: float = Field(0.01, ge=0, le=1)
+    """Share of the events that quarantine may leave out before the training stops."""
+    quarantine_report: str = "quarantine.jsonl"
+    """File to which events that were left out are appended, one JSON object per line."""
     cache: Literal["off", "auto", "require"] = "off"
     """Packed copies of the files: auto builds what is missing, require refuses to start without them."""
     cache_dir: str | None = None

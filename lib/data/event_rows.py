@@ -2,8 +2,9 @@
 
 import threading
 import weakref
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 import torch
@@ -12,6 +13,7 @@ from torch import Tensor
 
 from lib.data.batch import EventBatch
 from lib.data.schema import BRANCH_WIDTHS
+from lib.errors import DataError
 from lib.geometry.sensors import NUM_SENSORS
 
 _INPUT_BYTES = NUM_SENSORS * 2 * 4
@@ -19,6 +21,9 @@ _VALID_BYTES = NUM_SENSORS * 2
 
 # Starts of rows on cache lines let vector stores run at full width.
 _ALIGNMENT = 64
+
+# Stands for the weight of an event that could not be read, until its row is replaced.
+UNREADABLE: Final = -1.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,13 +48,36 @@ class EventRows:
         for name, values in self.truth.items():
             values[target] = source.truth[name][rows]
 
+    def repeat_row(self, row: int, targets: Tensor) -> None:
+        """Write copies of one row over others, chosen by a boolean of shape (n,)."""
+        for values in (self.x, self.valid, self.run, self.event, self.weight, *self.truth.values()):
+            values[targets] = values[row].clone()
 
-def as_batch(rows: EventRows, num_events: int, seed: int) -> EventBatch:
-    """Return rows as a batch; those beyond the events become copies of the first one with weight 0."""
-    if num_events < len(rows):
-        rows.copy_rows(slice(num_events, None), rows, slice(0, 1))
-        rows.weight[num_events:] = 0.0
-    return EventBatch(
+
+def as_batches(rows: EventRows, num_events: int, seed: int, *, training: bool) -> Iterator[EventBatch]:
+    """Yield rows as a batch; those beyond the events, or marked as unreadable, become copies with weight 0.
+
+    Args:
+        rows: All rows of the batch.
+        num_events: How many of them hold events.
+        seed: Of the batch.
+        training: Whether a batch without a readable event is an error; otherwise none is yielded. Shuffled batches
+            lose only a few events, but in the order of the files neighbours are lost together.
+
+    Raises:
+        DataError: If no event of a training batch is readable.
+    """
+    usable = torch.nonzero(rows.weight[:num_events] != UNREADABLE)[:, 0]
+    if not len(usable):
+        if training:
+            raise DataError("not one event of a batch can be read. Check the files, or raise data.chunksize.")
+        return
+    if len(usable) < len(rows):
+        left_out = torch.ones(len(rows), dtype=torch.bool)
+        left_out[usable] = False
+        rows.repeat_row(int(usable[0]), left_out)
+        rows.weight[left_out] = 0.0
+    yield EventBatch(
         x=rows.x, valid=rows.valid, truth=rows.truth, run=rows.run, event=rows.event, weight=rows.weight, seed=seed
     )
 

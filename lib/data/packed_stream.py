@@ -10,11 +10,12 @@ from numpy.typing import NDArray
 from lib.data.batch import EventBatch
 from lib.data.branches import RUN
 from lib.data.config import DataConfig
-from lib.data.event_rows import EventRows, RowMemory, as_batch
+from lib.data.event_rows import UNREADABLE, EventRows, RowMemory, as_batches
 from lib.data.normalization import Normalization
 from lib.data.order import batch_seed, permutation
 from lib.data.packed_file import PackedEvents
 from lib.data.packed_kernel import IndexArray, PackedSet, packed_kernel
+from lib.data.quarantine import Fault, LedgerRow, Quarantine
 from lib.data.read_ahead import map_ahead
 from lib.data.schema import BranchPlan
 from lib.data.selection import FileSelection
@@ -69,6 +70,7 @@ class PackedStream:
         self._memory = RowMemory(config.batch_size, plan.truth_branches)
         sentinels = (normalization.sentinel_npho, normalization.sentinel_time)
         self._kernel = packed_kernel(sentinels, compiled=config.compiled)
+        self._quarantine = Quarantine(config, selections)
         self._executor = ThreadPoolExecutor(config.num_threads, "unpack")
 
     @property
@@ -76,6 +78,10 @@ class PackedStream:
         """See ``EventStream``."""
         whole, rest = divmod(self.num_events, self._config.batch_size)
         return whole if self._training or not rest else whole + 1
+
+    def ledger(self) -> list[LedgerRow]:
+        """See ``EventStream``."""
+        return self._quarantine.ledger()
 
     def epoch(self, epoch: int, first_batch: int = 0) -> Iterator[EventBatch]:
         """See ``EventStream``; any number of epochs may be under way."""
@@ -85,36 +91,48 @@ class PackedStream:
         size = self._config.batch_size
         batches = range(first_batch, self.batches_per_epoch)
         filled = map_ahead(lambda batch: self._fill(order[batch * size : (batch + 1) * size]), batches, ahead=_AHEAD)
-        for batch, rows in zip(batches, filled, strict=True):
+        for batch, (rows, faults) in zip(batches, filled, strict=True):
+            self._quarantine.add(faults)
             num_events = min(size, self.num_events - batch * size)
-            yield as_batch(rows, num_events, batch_seed(self._seed, epoch, batch))
+            seed = batch_seed(self._seed, epoch, batch)
+            yield from as_batches(rows, num_events, seed, training=self._training)
 
-    def _fill(self, positions: IndexArray) -> EventRows:
+    def _fill(self, positions: IndexArray) -> tuple[EventRows, list[Fault]]:
         rows = self._memory.lend()
         events = self._events[positions]
         targets = np.arange(len(events))
         parts = np.array_split(targets, self._config.num_threads)
         jobs = [self._executor.submit(self._unpack, events[part], part, rows) for part in parts if len(part)]
         wait(jobs)
-        for job in jobs:
-            job.result()
+        faults = [fault for job in jobs for fault in job.result()]
+        marked = torch.from_numpy(targets)[rows.weight[: len(events)] == UNREADABLE]
         count, chosen = len(events), torch.from_numpy(events)
         rows.run[:count], rows.event[:count] = self._run[chosen], self._event[chosen]
         rows.weight[:count] = self._weights[torch.from_numpy(positions)]
+        rows.weight[marked] = UNREADABLE
         for name, values in self._truth.items():
             rows.truth[name][:count] = values[chosen]
-        return rows
+        return rows, faults
 
-    def _unpack(self, events: IndexArray, targets: IndexArray, into: EventRows) -> None:
-        damaged = self._kernel.unpack(self._set, events, targets, into)
-        if damaged < 0:
-            return
-        files, places = self._set.locate(events[damaged : damaged + 1])
-        source = self.selections[int(files[0])].file.path
-        raise DataError(
-            f"{source}: entry {places[0]} of its packed copy in {self._config.cache_dir} is damaged; its sum differs. "
+    def _unpack(self, events: IndexArray, targets: IndexArray, into: EventRows) -> list[Fault]:
+        faults = []
+        begin = 0
+        while (damaged := self._kernel.unpack(self._set, events[begin:], targets[begin:], into)) >= 0:
+            begin += damaged + 1
+            into.weight[targets[begin - 1]] = UNREADABLE
+            faults.append(self._fault(int(events[begin - 1])))
+        return faults
+
+    def _fault(self, row: int) -> Fault:
+        files, places = self._set.locate(np.array([row]))
+        source, entry = str(self.selections[int(files[0])].file.path), int(places[0])
+        message = (
+            f"{source}: entry {entry} of its packed copy in {self._config.cache_dir} is damaged; its sum differs. "
             "Remove the copy, and suspect the disk."
         )
+        if self._config.on_bad == "error":
+            raise DataError(message)
+        return Fault(source, entry, entry + 1, 1, message)
 
 
 def _selected(selections: Sequence[FileSelection], packed: PackedSet) -> IndexArray:

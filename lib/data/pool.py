@@ -10,9 +10,10 @@ import torch
 from numpy.typing import NDArray
 from torch.utils.data import Dataset
 
-from lib.data.event_rows import EventRows, RowMemory
+from lib.data.event_rows import UNREADABLE, EventRows, RowMemory
 from lib.data.normalization import Normalization
 from lib.data.order import Block, EventOrder, Pool
+from lib.data.quarantine import Fault
 from lib.data.schema import BranchPlan
 from lib.data.selection import FileSelection
 from lib.data.sensor_kernel import sensor_kernel
@@ -50,15 +51,30 @@ class FillSettings:
         batch_size: Rows of a batch.
         num_threads: Threads of one process.
         compiled: Whether compiled code may be used.
+        quarantine: Whether events that cannot be read are marked instead of being an error.
     """
 
     normalization: Normalization
     batch_size: int
     num_threads: int
     compiled: bool
+    quarantine: bool
 
 
-class PoolDataset(Dataset[list[EventRows] | PoolFailure]):
+@dataclass(frozen=True, eq=False)
+class FilledPool:
+    """What a pool contributes to the batches of its epoch.
+
+    Attributes:
+        batches: The batches with events of the pool; the last one may end before it is full.
+        faults: Events that could not be read; their weight is ``UNREADABLE``.
+    """
+
+    batches: list[EventRows]
+    faults: list[Fault]
+
+
+class PoolDataset(Dataset[FilledPool | PoolFailure]):
     """Pools by request; lives in the training process or, pickled, in each loader process."""
 
     def __init__(
@@ -70,14 +86,14 @@ class PoolDataset(Dataset[list[EventRows] | PoolFailure]):
         self._settings = settings
         self._worker: _Worker | None = None
 
-    def __getitem__(self, request: PoolRequest) -> list[EventRows] | PoolFailure:
+    def __getitem__(self, request: PoolRequest) -> FilledPool | PoolFailure:
         """Return the batches of a pool, or what went wrong with the files."""
         try:
             return self.fill(request, None)
         except DataError as error:
             return PoolFailure(str(error))
 
-    def fill(self, request: PoolRequest, begun: EventRows | None) -> list[EventRows]:
+    def fill(self, request: PoolRequest, begun: EventRows | None) -> FilledPool:
         """Read and normalize a pool in threads, one block each at a time.
 
         Args:
@@ -85,11 +101,8 @@ class PoolDataset(Dataset[list[EventRows] | PoolFailure]):
             begun: The batch that the pools before have begun; without it, its place is taken by one whose rows before
                 the offset are left to be filled.
 
-        Returns:
-            The batches with events of the pool; the last one may end before it is full.
-
         Raises:
-            DataError: Naming file, branch and entries if something cannot be read.
+            DataError: Naming file, branch and entries if something cannot be read, without quarantine.
         """
         # Opened where they are used: files, threads and compiled code do not travel to other processes.
         worker = self._worker = self._worker or _Worker(self._selections, self._plan, self._settings)
@@ -102,6 +115,7 @@ class _Worker:
     def __init__(self, selections: Sequence[FileSelection], plan: BranchPlan, settings: FillSettings) -> None:
         self._selections = selections
         self._batch_size = settings.batch_size
+        self._quarantine = settings.quarantine
         self._reader = EventReader([selection.file for selection in selections], plan)
         self._kernel = sensor_kernel(settings.normalization, compiled=settings.compiled)
         self._memory = RowMemory(settings.batch_size, plan.truth_branches)
@@ -110,7 +124,7 @@ class _Worker:
             settings.num_threads, "fill", initializer=torch.set_num_threads, initargs=(1,)
         )
 
-    def fill(self, request: PoolRequest, rows: NDArray[np.intp], begun: EventRows | None) -> list[EventRows]:
+    def fill(self, request: PoolRequest, rows: NDArray[np.intp], begun: EventRows | None) -> FilledPool:
         """Return the batches of a pool; see ``PoolDataset.fill``."""
         blocks = request.pool.blocks
         places = rows + request.offset
@@ -121,14 +135,24 @@ class _Worker:
         inherited = torch.get_num_threads()
         borders = np.cumsum([0, *(block.num_events for block in blocks)])
         jobs = [
-            self._executor.submit(self._place_block, block, places[first:last], batches)
+            self._executor.submit(self._try_block, block, places[first:last], batches)
             for block, (first, last) in zip(blocks, pairwise(borders), strict=True)
         ]
         wait(jobs)
         torch.set_num_threads(inherited)
-        for job in jobs:
-            job.result()
-        return batches
+        return FilledPool(batches, [fault for job in jobs for fault in job.result()])
+
+    def _try_block(self, block: Block, places: NDArray[np.intp], batches: list[EventRows]) -> list[Fault]:
+        try:
+            self._place_block(block, places, batches)
+        except DataError as error:
+            if not self._quarantine:
+                raise
+            for number, chosen in _by_batch(places // self._batch_size):
+                batches[number].weight[torch.from_numpy(places[chosen] % self._batch_size)] = UNREADABLE
+            path = str(self._selections[block.file_index].file.path)
+            return [Fault(path, block.start, block.stop, block.num_events, str(error))]
+        return []
 
     def _place_block(self, block: Block, places: NDArray[np.intp], batches: list[EventRows]) -> None:
         selection = self._selections[block.file_index]

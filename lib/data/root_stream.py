@@ -9,10 +9,11 @@ from torch.utils.data import DataLoader, Sampler
 
 from lib.data.batch import EventBatch
 from lib.data.config import DataConfig
-from lib.data.event_rows import EventRows, as_batch
+from lib.data.event_rows import EventRows, as_batches
 from lib.data.normalization import Normalization
 from lib.data.order import EventOrder, Pool, batch_seed, cut_blocks
-from lib.data.pool import FillSettings, PoolDataset, PoolFailure, PoolRequest
+from lib.data.pool import FilledPool, FillSettings, PoolDataset, PoolFailure, PoolRequest
+from lib.data.quarantine import LedgerRow, Quarantine
 from lib.data.read_ahead import map_ahead
 from lib.data.schema import BranchPlan
 from lib.data.selection import FileSelection
@@ -68,10 +69,13 @@ class RootStream:
             selections,
             plan,
             order=self._order,
-            settings=FillSettings(normalization, config.batch_size, config.num_threads, config.compiled),
+            settings=FillSettings(
+                normalization, config.batch_size, config.num_threads, config.compiled, config.on_bad == "quarantine"
+            ),
         )
+        self._quarantine = Quarantine(config, selections)
         self._requests = _Requests()
-        self._loader: DataLoader[list[EventRows] | PoolFailure] | None = None
+        self._loader: DataLoader[FilledPool | PoolFailure] | None = None
         self._epochs_begun = 0
 
     @property
@@ -79,6 +83,10 @@ class RootStream:
         """How many batches ``epoch`` yields from the start."""
         whole, rest = divmod(self.num_events, self._config.batch_size)
         return whole if self._training or not rest else whole + 1
+
+    def ledger(self) -> list[LedgerRow]:
+        """See ``EventStream``."""
+        return self._quarantine.ledger()
 
     def epoch(self, epoch: int, first_batch: int = 0) -> Iterator[EventBatch]:
         """Yield the batches of one epoch from a position on, without reading those before it.
@@ -102,33 +110,37 @@ class RootStream:
         for request, filled in zip(requests, self._filled(requests), strict=True):
             if turn != self._epochs_begun:
                 raise RuntimeError("another epoch of this stream was begun; use one at a time")
+            self._quarantine.add(filled.faults)
             num_whole, rest = divmod(request.offset + request.pool.num_events, size)
             for _ in range(num_whole):
                 # Taken out of the list, so that its memory is free once the batch has been used.
-                yield as_batch(filled.pop(0), size, batch_seed(self._seed, epoch, batch))
+                yield from self._as_batches(filled.batches.pop(0), size, epoch, batch)
                 batch += 1
         if requests and rest and not self._training:
-            yield as_batch(filled[-1], rest, batch_seed(self._seed, epoch, batch))
+            yield from self._as_batches(filled.batches[-1], rest, epoch, batch)
 
-    def _filled(self, requests: list[PoolRequest]) -> Iterator[list[EventRows]]:
+    def _as_batches(self, rows: EventRows, num_events: int, epoch: int, batch: int) -> Iterator[EventBatch]:
+        return as_batches(rows, num_events, batch_seed(self._seed, epoch, batch), training=self._training)
+
+    def _filled(self, requests: list[PoolRequest]) -> Iterator[FilledPool]:
         """Yield the batches of each pool; one that a pool does not fill comes again, completed, with the next."""
         if self._config.num_workers == 0:
             yield from self._filled_by_threads(requests)
         else:
             yield from self._filled_by_processes(requests)
 
-    def _filled_by_threads(self, requests: list[PoolRequest]) -> Iterator[list[EventRows]]:
+    def _filled_by_threads(self, requests: list[PoolRequest]) -> Iterator[FilledPool]:
         begun: EventRows | None = None
 
-        def fill(request: PoolRequest) -> list[EventRows]:
+        def fill(request: PoolRequest) -> FilledPool:
             nonlocal begun
             filled = self._dataset.fill(request, begun)
-            begun = filled[-1]
+            begun = filled.batches[-1]
             return filled
 
         yield from map_ahead(fill, requests)
 
-    def _filled_by_processes(self, requests: list[PoolRequest]) -> Iterator[list[EventRows]]:
+    def _filled_by_processes(self, requests: list[PoolRequest]) -> Iterator[FilledPool]:
         self._loader = self._loader or self._start_loader()
         self._requests.requests = requests
         failure: PoolFailure | None = None
@@ -139,15 +151,15 @@ class RootStream:
                 break
             if begun and request.offset > 0:
                 done = slice(0, request.offset)
-                result[0].copy_rows(done, begun, done)
-            begun = result[-1]
+                result.batches[0].copy_rows(done, begun, done)
+            begun = result.batches[-1]
             yield result
         if failure:
             # The traceback of an error would keep the processes alive for as long as someone holds it.
             self._loader = None
             raise DataError(failure.message)
 
-    def _start_loader(self) -> "DataLoader[list[EventRows] | PoolFailure]":
+    def _start_loader(self) -> "DataLoader[FilledPool | PoolFailure]":
         # A forked child would inherit the locks of this process's threads, and CUDA refuses to run in it. The server
         # imports the libraries once for all its workers.
         context = multiprocessing.get_context("forkserver")

@@ -12,6 +12,7 @@ from lib.data.config import DataConfig
 from lib.data.normalization import Normalization
 from lib.data.packed_stream import PackedStream
 from lib.data.paths import resolve_paths
+from lib.data.quarantine import LedgerRow
 from lib.data.reweighting import quantities_of, reweight
 from lib.data.root_stream import RootStream
 from lib.data.schema import BranchPlan, check_files
@@ -35,6 +36,10 @@ class EventStream(Protocol):
     @property
     def batches_per_epoch(self) -> int:
         """How many batches ``epoch`` yields from the start."""
+        ...
+
+    def ledger(self) -> list[LedgerRow]:
+        """Return where the events of each file went, as far as they have been asked for."""
         ...
 
     def epoch(self, epoch: int, first_batch: int = 0) -> Iterator[EventBatch]:
