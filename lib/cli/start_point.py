@@ -20,16 +20,21 @@ logger = logging.getLogger(__name__)
 
 ENCODER_PREFIX = "encoder."
 AUTO = "auto"
-# With another value of these, the batches that are left of an epoch are not those that the checkpoint left.
-ORDER_SETTINGS = (
-    "data.train_path",
-    "data.tree_name",
-    "data.batch_size",
-    "data.chunksize",
-    "data.fiducial",
-    "training.seed",
-    "training.grad_accum_steps",
+# These leave the batches of an epoch as they are; with another value of any other data setting, and of those below,
+# what is left of an epoch is not what the checkpoint left.
+ORDER_KEEPING_DATA = frozenset(
+    f"data.{name}"
+    for name in (
+        "val_path",
+        "num_workers",
+        "num_threads",
+        "prefetch_factor",
+        "compiled",
+        "cache",
+        "cache_dir",
+    )
 )
+ORDER_CHANGING_TRAINING = frozenset({"training.seed", "training.grad_accum_steps"})
 
 
 def find_resumed(config: RunConfig, run_name: str) -> Path | None:
@@ -125,7 +130,8 @@ def resume(
 def _keeps_order(checkpoint: Checkpoint, identity: ModelIdentity) -> bool:
     before, now = flatten(checkpoint.config), flatten(identity.config)
     changed = {name for name in before.keys() | now.keys() if before.get(name) != now.get(name)}
-    return not any(name.startswith(ORDER_SETTINGS) for name in changed)
+    changed_data = {name for name in changed if name.startswith("data.")}
+    return not (changed_data - ORDER_KEEPING_DATA or changed & ORDER_CHANGING_TRAINING)
 
 
 def _resume_position(

@@ -19,7 +19,7 @@ from lib.training.checkpoint import Checkpoint
 from lib.training.platform import choose_device, code_revision, environment
 from lib.training.random_state import seed_initialization
 from lib.training.recorder import ModelIdentity, RunRecorder, claim_folder
-from lib.training.run_identity import RunIdentity
+from lib.training.run_identity import IDENTITY_NAME, RunIdentity, load_identity
 from lib.training.run_watch import RunWatch
 from lib.training.signals import StopRequest, start_shielded_server
 from lib.training.skip_ledger import SkipCapError
@@ -63,9 +63,7 @@ def run_training(config: TrainingConfiguration) -> int:
     if resumed is not None and source is not None:
         resume(trainer, resumed, source, config, identity=identity, normalization=normalization)
     folder = claim_folder(config.checkpoint, run_name, source)
-    run_key = uuid.uuid4().hex
-    if resumed is not None and not config.checkpoint.new_mlflow_run:
-        run_key = resumed.run_key
+    run_key = _run_key(config, resumed, folder)
     recorder = RunRecorder(
         folder,
         identity,
@@ -74,6 +72,16 @@ def run_training(config: TrainingConfiguration) -> int:
         metrics=resumed.metrics if resumed else None,
     )
     return _train_and_close(config, trainer, parts, recorder, run_name)
+
+
+def _run_key(config: TrainingConfiguration, resumed: Checkpoint | None, folder: Path) -> str:
+    """Return what tells the run from others: the key of the run that goes on, or a new one."""
+    if config.checkpoint.resume_from is None or config.checkpoint.new_mlflow_run:
+        return uuid.uuid4().hex
+    if resumed is not None:
+        return resumed.run_key
+    # A run that was killed before its first checkpoint is in MLflow already.
+    return load_identity(folder)[0].key if (folder / IDENTITY_NAME).exists() else uuid.uuid4().hex
 
 
 def _train_and_close(

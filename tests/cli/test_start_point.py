@@ -171,12 +171,24 @@ def test_the_count_of_epochs_may_begin_anew(tmp_path: Path) -> None:
     assert second.progress == Progress(epochs_done=0, steps_done=0, schedule_start=0, best=0.125)
 
 
-def test_a_changed_order_of_events_begins_the_epoch_anew(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    checkpoint = checkpoint_of(trained(), batches_done=4)
-    assert resumed(tmp_path, checkpoint, toy_trainer()).progress.batches_done == 4
-    other = replace(checkpoint, config={"training": {**CONFIG["training"], "grad_accum_steps": 4}})
-    assert resumed(tmp_path, other, toy_trainer()).progress.batches_done == 0
-    assert "the epoch that was under way begins anew" in caplog.text
+@pytest.mark.parametrize(
+    ("section", "change", "keeps"),
+    [
+        ("training", {"grad_accum_steps": 4}, False),
+        ("training", {"seed": 7}, False),
+        ("training", {"lr": 1e-5}, True),
+        ("data", {"batch_size": 4}, False),
+        ("data", {"train_path": "other"}, False),
+        ("data", {"num_workers": 3}, True),
+    ],
+)
+def test_an_epoch_under_way_goes_on_unless_the_order_of_events_changed(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, section: str, change: dict[str, Any], keeps: bool
+) -> None:
+    before = {**CONFIG, section: {**CONFIG.get(section, {}), **change}}
+    second = resumed(tmp_path, checkpoint_of(trained(), batches_done=4, config=before), toy_trainer())
+    assert second.progress.batches_done == (4 if keeps else 0)
+    assert ("the epoch that was under way begins anew" in caplog.text) == (not keeps)
 
 
 def test_averages_begin_with_the_weights_where_the_checkpoint_has_none(tmp_path: Path) -> None:

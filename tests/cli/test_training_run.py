@@ -201,6 +201,19 @@ def test_a_resumed_run_goes_on_in_the_store_and_a_new_one_is_begun_on_request(
     assert len(work.runs("followed")) == 2
 
 
+def test_a_run_that_was_killed_before_its_first_checkpoint_is_the_same_run_in_the_store(
+    work: Workplace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tracked = ["--set", "mlflow.experiment=early", "--resume_from", "auto"]
+    restore_power = cut_power_at(0, monkeypatch)
+    with pytest.raises(PowerCutError):
+        work.run("mae", "early", *tracked)
+    assert not work.path("early", LAST_NAME).exists()
+    restore_power()
+    assert work.run("mae", "early", *tracked) == EXIT_DONE
+    assert [run.info.status for run in work.runs("early").values()] == ["FINISHED"]
+
+
 def test_a_regressor_leaves_the_files_that_are_promised(work: Workplace) -> None:
     assert work.run("regressor", "files") == EXIT_DONE
     names = {path.name for path in work.path("files", "").iterdir()}
