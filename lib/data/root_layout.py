@@ -6,9 +6,11 @@ import numpy as np
 import uproot
 from uproot.interpretation.numerical import AsDtype
 
-from lib.data.layout import BranchLayout, TreeLayout
-from lib.data.tree_reading import open_file, read_errors
+from lib.data.layout import BranchLayout, IndexArray, TreeLayout
+from lib.data.tree_reading import open_file, read_branch, read_errors
 from lib.errors import DataError, nearest
+
+_TREE_CLASSES = ("TTree", "ROOT::RNTuple")
 
 
 def read_layout(path: Path, tree_name: str) -> TreeLayout:
@@ -24,7 +26,14 @@ def read_layout(path: Path, tree_name: str) -> TreeLayout:
     with read_errors(path), open_file(path) as file:
         status = path.stat()
         tree = _find_tree(path, file, tree_name)
-        branches = {name: _branch_layout(tree[name]) for name in tree.keys(recursive=False)}
+        names = tree.keys(recursive=False)
+        if isinstance(tree, uproot.TTree):
+            branches = {name: _branch_layout(path, tree, name) for name in names}
+        else:
+            edges = np.array(
+                [0, *(cluster.num_first_entry + cluster.num_entries for cluster in tree.cluster_summaries)]
+            )
+            branches = {name: _probed_layout(path, tree, name, edges) for name in names}
         return TreeLayout(status.st_size, status.st_mtime_ns, tree.num_entries, branches)
 
 
@@ -33,16 +42,17 @@ def _find_tree(path: Path, file: uproot.ReadOnlyDirectory, name: str) -> uproot.
     if name not in classes:
         close = nearest(name, classes)
         raise DataError(f"{path}: no tree {name!r}; nearest: {close}. Set data.tree_name.")
-    if classes[name] != "TTree":
-        raise DataError(f"{path}: {name!r} is a {classes[name]}, expected a TTree. Set data.tree_name.")
+    if classes[name] not in _TREE_CLASSES:
+        raise DataError(f"{path}: {name!r} is a {classes[name]}, expected a TTree or RNTuple. Set data.tree_name.")
     return file[name]
 
 
-def _branch_layout(branch: uproot.TBranch) -> BranchLayout:
+def _branch_layout(path: Path, tree: uproot.TTree, name: str) -> BranchLayout:
+    branch = tree[name]
     edges = np.asarray(branch.entry_offsets, dtype=np.int64)
     interpretation = branch.interpretation
     if not isinstance(interpretation, AsDtype) or interpretation.from_dtype.base.kind not in "fiub":
-        return BranchLayout(branch.typename, "", None, edges)
+        return _probed_layout(path, tree, name, edges)
     stored = interpretation.from_dtype.base.str
     shape = tuple(interpretation.inner_shape)
     count = len(edges) - 1
@@ -53,3 +63,15 @@ def _branch_layout(branch: uproot.TBranch) -> BranchLayout:
         np.array(branch.member(name)[:count], dtype=np.int64) for name in ("fBasketSeek", "fBasketBytes")
     )
     return BranchLayout(branch.typename, stored, shape, edges, seeks, num_bytes)
+
+
+def _probed_layout(path: Path, tree: uproot.TTree, name: str, edges: IndexArray) -> BranchLayout:
+    """Return the layout of a branch that only the ROOT library can read, judged by its first entry."""
+    type_name = tree[name].typename
+    try:
+        first = read_branch(tree, path, name, 0, min(1, tree.num_entries))
+    except DataError:
+        return BranchLayout(type_name, "", None, edges)
+    if not len(first) or first.dtype.kind not in "fiub":
+        return BranchLayout(type_name, "", None, edges)
+    return BranchLayout(type_name, first.dtype.str, first.shape[1:], edges)

@@ -150,7 +150,7 @@ def _examine_tree(path: Path, layout: TreeLayout, plan: BranchPlan) -> FileRepor
         problem = _examine_branch(branch, width)
         if problem:
             problems.append(f"{place}, branch {name!r}: {problem} {advice}, or write the file anew.")
-        elif width == NUM_SENSORS and branch.dtype != ">f4":
+        elif width == NUM_SENSORS and np.dtype(branch.dtype).name != "float32":
             # Truth in double precision is usual; for sensors it doubles the reading.
             stored = np.dtype(branch.dtype).name
             conversions.append(f"branch {name!r} is stored as {stored} and is converted to float32.")

@@ -74,7 +74,7 @@ def open_file(path: Path) -> uproot.ReadOnlyDirectory:
 
 
 def read_branch(tree: uproot.TTree, path: Path, name: str, start: int, stop: int) -> NDArray[Any]:
-    """Return the entries [start, stop) of a fixed-width branch.
+    """Return the entries [start, stop) of a branch whose entries have one length.
 
     Args:
         tree: An open tree.
@@ -90,7 +90,9 @@ def read_branch(tree: uproot.TTree, path: Path, name: str, start: int, stop: int
         DataError: If the entries cannot be read.
     """
     with read_errors(path, f"tree {tree.name!r}, branch {name!r}, entries {start} to {stop - 1}"):
-        return tree[name].array(entry_start=start, entry_stop=stop, library="np", array_cache=None)
+        values = tree[name].array(entry_start=start, entry_stop=stop, library="np", array_cache=None)
+        # Entries of variable length, here all of the same one.
+        return np.stack(values.tolist()) if values.dtype == np.object_ and len(values) else values
 
 
 class TreeCache:

@@ -1,7 +1,9 @@
 from dataclasses import replace
 
+import awkward as ak
 import numpy as np
 import pytest
+import uproot
 
 from lib.data.schema import BranchPlan, check_files
 from lib.data.source import EventReader, iterate_raw
@@ -108,3 +110,34 @@ def test_damage_is_reported_with_file_branch_and_entries(tmp_path):
     change_bytes(path, seek, b"\xff\xff\xff\xff")
     with pytest.raises(DataError, match=r"a.root: tree 'tree', branch 'time', entries 10 to 13 cannot be read"):
         EventReader(files, PLAN).read(0, 8, 14)
+
+
+def write_rntuple(path, events):
+    with uproot.recreate(path) as file:
+        file.mkrntuple("tree", {name: ak.to_regular(ak.Array(values), axis=None) for name, values in events.items()})
+
+
+def write_jagged(path, events):
+    write_root(path, {name: ak.Array(v.tolist()) if v.ndim > 1 else v for name, v in events.items()})
+
+
+@pytest.mark.parametrize("write", [write_rntuple, write_jagged])
+def test_rntuples_and_branches_of_variable_type_but_constant_length_are_read(tmp_path, write):
+    events = make_events(12)
+    write(tmp_path / "a.root", events)
+    files = check_files([tmp_path / "a.root"], PLAN)
+    reader = EventReader(files, PLAN)
+    chunk = reader.read(0, 3, 9)
+    assert np.array_equal(chunk.npho, events["npho"][3:9])
+    assert np.array_equal(chunk.truth["uvwTruth"], events["uvwTruth"][3:9])
+    assert chunk.event.tolist() == list(range(3, 9))
+    (piece,) = reader.sensor_pieces(0, 2, 5)
+    assert np.array_equal(piece.time, events["time"][2:5])
+
+
+def test_entries_of_different_length_are_refused(tmp_path):
+    events = make_events(3)
+    npho = ak.Array([row[: 4760 - index // 2].tolist() for index, row in enumerate(events["npho"])])
+    path = write_root(tmp_path / "a.root", {**events, "npho": npho})
+    with pytest.raises(DataError, match=r"branch 'npho', entries 0 to 2 cannot be read .*same shape"):
+        EventReader(check_files([path], PLAN), PLAN).read(0, 0, 3)
