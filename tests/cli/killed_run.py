@@ -125,6 +125,28 @@ class Nursery:
         self.run(name)
         return kills
 
+    def run_asked(self, name: str, batches: Sequence[int], numbers: Sequence[int]) -> list[int | None]:
+        """Start a training again and again, send each signal once so many batches were seen, and let the last one end.
+
+        Returns:
+            Exit codes of all but the last process.
+        """
+        codes = []
+        for count, number in zip(batches, numbers, strict=True):
+            process = self.start(name)
+            while process.is_alive() and self._batches_seen(name) < count:
+                time.sleep(0.002)
+            if process.pid is not None and process.is_alive():
+                os.kill(process.pid, number)
+            process.join(60)
+            codes.append(process.exitcode)
+        self.run(name)
+        return codes
+
+    def _batches_seen(self, name: str) -> int:
+        path = self._folder / f"{name}.{LOSSES}"
+        return path.read_bytes().count(b"\n") if path.exists() else 0
+
 
 def losses_of(folder: Path, name: str) -> dict[str, set[str]]:
     """Return the losses that were seen at each (step, batch seed, events); one each if all is well."""

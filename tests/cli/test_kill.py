@@ -7,11 +7,13 @@ from typing import Any
 import pytest
 import torch
 
+from lib.cli.entry import EXIT_REQUEUE
 from lib.training.checkpoint import BEST_NAME, LAST_NAME, Checkpoint
 from lib.training.epoch_sums import CLOCK_METRICS
 from lib.training.journal import JOURNAL_NAME, Journal
 from lib.training.mlflow_store import MlflowStore
-from tests.cli.killed_run import KINDS, Nursery, losses_of, prepare
+from lib.training.signals import STOPPING
+from tests.cli.killed_run import KINDS, LOSSES, Nursery, losses_of, prepare
 
 pytestmark = [pytest.mark.kill, pytest.mark.filterwarnings("ignore")]
 
@@ -96,7 +98,8 @@ def prove(folder: Path, kind: str, events: int, kills: int, runs: int = 1) -> in
     rng = random.Random(f"{kind} {events}")
     done = 0
     for index in range(runs):
-        done += nursery.run_killed(f"killed_{index}", [rng.uniform(0.0, length / 2) for _ in range(kills)])
+        instants = [rng.uniform(0.0, length / 2) for _ in range(kills)]
+        done += nursery.run_killed(f"killed_{index}", instants)
         assert_equal_runs(folder, "straight", f"killed_{index}", batches=FILES * events)
     return done
 
@@ -111,3 +114,28 @@ def test_kills_at_random_instants_change_nothing(tmp_path: Path, kind: str) -> N
 def test_hundreds_of_kills_at_random_instants_change_nothing(tmp_path: Path, kind: str) -> None:
     """167 kills of each kind: 501 in all, up to five of them in one run."""
     assert prove(tmp_path, kind, events=24, kills=5, runs=45) >= 167
+
+
+def prove_signals(folder: Path, signals: int, runs: int) -> list[int | None]:
+    """Like ``prove``, with signals that ask instead of kill; return the exit codes of the asked processes."""
+    prepare(folder, FILES, events=12)
+    nursery = Nursery("regressor", folder)
+    nursery.run("straight")
+    rng = random.Random(runs)
+    codes = []
+    for index in range(runs):
+        batches = sorted(rng.sample(range(1, 4 * FILES * 12 // 5), signals))
+        codes += nursery.run_asked(f"asked_{index}", batches, rng.choices(STOPPING, k=signals))
+        assert_equal_runs(folder, "straight", f"asked_{index}", batches=FILES * 12)
+        # A process that was asked saves where it is: no batch is repeated.
+        assert (folder / f"asked_{index}.{LOSSES}").read_text().count("\n") == FILES * 12
+    return codes
+
+
+def test_signals_at_random_instants_change_nothing(tmp_path: Path) -> None:
+    assert prove_signals(tmp_path, signals=3, runs=1) == [EXIT_REQUEUE] * 3
+
+
+@pytest.mark.slow
+def test_many_signals_at_random_instants_change_nothing(tmp_path: Path) -> None:
+    assert prove_signals(tmp_path, signals=4, runs=50) == [EXIT_REQUEUE] * 200

@@ -5,6 +5,7 @@ import math
 import pytest
 import torch
 from torch import nn
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from lib.training.config import GuardConfig
 from lib.training.guard import Guard, GuardRecord
@@ -141,3 +142,32 @@ def test_a_guard_that_is_off_has_no_state() -> None:
     judge(guard, 1.0)
     assert guard.state_dict() == {}
     guard.load_state_dict({})
+
+
+class WaitingOperations(TorchDispatchMode):
+    """Collects what would wait for a device: reading a scalar, copying to the host, a shape that depends on values."""
+
+    NAMES = ("_local_scalar_dense", "_to_copy", "nonzero", "masked_select", "equal", "is_nonzero", "unique")
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.found: list[str] = []
+
+    def __torch_dispatch__(self, function, types, arguments=(), keywords=None):  # type: ignore[no-untyped-def]
+        name = function.name().removeprefix("aten::").partition(".")[0]
+        target = (keywords or {}).get("device")
+        if name in self.NAMES and (name != "_to_copy" or target is not None):
+            self.found.append(name)
+        return function(*arguments, **(keywords or {}))
+
+
+def test_a_decision_never_waits_for_the_device() -> None:
+    guard = make_guard(1.0, window=8, active_after=4, level_shift_steps=4)
+    weight, loss = parameter(0.5, 1.0), torch.tensor(1.0)
+    with WaitingOperations() as waiting:
+        for _ in range(12):
+            guard.see_loss(loss)
+            guard.judge([weight])
+        assert waiting.found == []
+        float(guard.see_loss(loss))
+    assert waiting.found == ["_local_scalar_dense"]
