@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from torch.utils.data import Dataset
 
 from lib.data.event_rows import UNREADABLE, EventRows, RowMemory
+from lib.data.loader_profile import BATCH, DECOMPRESS, NORMALIZE, LoaderProfile
 from lib.data.normalization import Normalization
 from lib.data.order import Block, EventOrder, Pool
 from lib.data.quarantine import Fault
@@ -68,10 +69,12 @@ class FilledPool:
     Attributes:
         batches: The batches with events of the pool; the last one may end before it is full.
         faults: Events that could not be read; their weight is ``UNREADABLE``.
+        profile: Time of all threads.
     """
 
     batches: list[EventRows]
     faults: list[Fault]
+    profile: LoaderProfile
 
 
 class PoolDataset(Dataset[FilledPool | PoolFailure]):
@@ -140,32 +143,49 @@ class _Worker:
         ]
         wait(jobs)
         torch.set_num_threads(inherited)
-        return FilledPool(batches, [fault for job in jobs for fault in job.result()])
+        results = [job.result() for job in jobs]
+        faults = [fault for some, _ in results for fault in some]
+        whole = LoaderProfile()
+        for _, profile in results:
+            whole.add(profile)
+        return FilledPool(batches, faults, whole)
 
-    def _try_block(self, block: Block, places: NDArray[np.intp], batches: list[EventRows]) -> list[Fault]:
+    def _try_block(
+        self, block: Block, places: NDArray[np.intp], batches: list[EventRows]
+    ) -> tuple[list[Fault], LoaderProfile]:
+        profile = LoaderProfile()
         try:
-            self._place_block(block, places, batches)
+            self._place_block(block, places, batches, profile)
         except DataError as error:
             if not self._quarantine:
                 raise
             for number, chosen in _by_batch(places // self._batch_size):
                 batches[number].weight[torch.from_numpy(places[chosen] % self._batch_size)] = UNREADABLE
             path = str(self._selections[block.file_index].file.path)
-            return [Fault(path, block.start, block.stop, block.num_events, str(error))]
-        return []
+            return [Fault(path, block.start, block.stop, block.num_events, str(error))], profile
+        return [], profile
 
-    def _place_block(self, block: Block, places: NDArray[np.intp], batches: list[EventRows]) -> None:
+    def _place_block(
+        self, block: Block, places: NDArray[np.intp], batches: list[EventRows], profile: LoaderProfile
+    ) -> None:
         selection = self._selections[block.file_index]
         entries, weights = selection.selected_between(block.start, block.stop), None
         if selection.weights is not None:
             weights = torch.from_numpy(selection.weights_between(block.start, block.stop))
         numbers, rows = np.divmod(places, self._batch_size)
-        for piece in self._reader.sensor_pieces(block.file_index, block.start, block.stop):
+        pieces = self._reader.sensor_pieces(block.file_index, block.start, block.stop)
+        while True:
+            with profile.measure(DECOMPRESS):
+                piece = next(pieces, None)
+            if piece is None:
+                break
             inside = slice(*np.searchsorted(entries, (piece.start, piece.stop)))
-            for number, chosen in _by_batch(numbers[inside]):
-                sources, targets = entries[inside][chosen] - piece.start, rows[inside][chosen]
-                self._kernel.fill(piece.npho, piece.time, sources, targets, batches[number])
-        truth, run, event = self._reader.read_numbers(block.file_index, block.start, block.stop)
+            with profile.measure(NORMALIZE):
+                for number, chosen in _by_batch(numbers[inside]):
+                    sources, targets = entries[inside][chosen] - piece.start, rows[inside][chosen]
+                    self._kernel.fill(piece.npho, piece.time, sources, targets, batches[number])
+        with profile.measure(BATCH):
+            truth, run, event = self._reader.read_numbers(block.file_index, block.start, block.stop)
         for number, chosen in _by_batch(numbers):
             into, sources, target = batches[number], entries[chosen] - block.start, torch.from_numpy(rows[chosen])
             for name, values in truth.items():

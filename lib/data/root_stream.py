@@ -1,6 +1,7 @@
 """Batches read from ROOT files, pool by pool."""
 
 import multiprocessing
+import time
 from collections.abc import Iterator, Sequence
 from typing import TypeVar
 
@@ -10,6 +11,7 @@ from torch.utils.data import DataLoader, Sampler
 from lib.data.batch import EventBatch
 from lib.data.config import DataConfig
 from lib.data.event_rows import EventRows, as_batches
+from lib.data.loader_profile import WAIT, LoaderProfile
 from lib.data.normalization import Normalization
 from lib.data.order import EventOrder, Pool, batch_seed, cut_blocks
 from lib.data.pool import FilledPool, FillSettings, PoolDataset, PoolFailure, PoolRequest
@@ -107,7 +109,12 @@ class RootStream:
         first_event, last_event = first_batch * size, min(self.batches_per_epoch * size, self.num_events)
         requests = _requests_between(self._order.pools(epoch), first_event, last_event, size)
         batch = first_batch
-        for request, filled in zip(requests, self._filled(requests), strict=True):
+        profile, begin = LoaderProfile(), time.perf_counter()
+        pools = self._filled(requests)
+        for request in requests:
+            with profile.measure(WAIT):
+                filled = next(pools)
+            profile.add(filled.profile)
             if turn != self._epochs_begun:
                 raise RuntimeError("another epoch of this stream was begun; use one at a time")
             self._quarantine.add(filled.faults)
@@ -118,6 +125,8 @@ class RootStream:
                 batch += 1
         if requests and rest and not self._training:
             yield from self._as_batches(filled.batches[-1], rest, epoch, batch)
+        next(pools, None)
+        profile.tell(time.perf_counter() - begin)
 
     def _as_batches(self, rows: EventRows, num_events: int, epoch: int, batch: int) -> Iterator[EventBatch]:
         return as_batches(rows, num_events, batch_seed(self._seed, epoch, batch), training=self._training)

@@ -1,0 +1,69 @@
+"""Where the loader spends its time, and what helps when a training waits for it."""
+
+import logging
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Final
+
+logger = logging.getLogger(__name__)
+
+DECOMPRESS: Final = "decompress"
+NORMALIZE: Final = "normalize"
+BATCH: Final = "batch"
+WAIT: Final = "wait"
+
+# A training that waits longer than this share of its time is told what to do.
+_TOLERATED_WAIT = 0.2
+
+_ADVICE = {
+    DECOMPRESS: "raise data.num_threads, write the files with LZ4, or set data.cache: auto",
+    NORMALIZE: "raise data.num_threads, install a C compiler if there is none, or set data.cache: auto",
+    BATCH: "raise data.num_threads, or write the files with more events per basket",
+}
+
+
+class LoaderProfile:
+    """Seconds spent in each phase, added up over threads.
+
+    Attributes:
+        seconds: ``decompress`` is reading baskets from the disk and decompressing them, ``normalize`` the pass that
+            makes network inputs, ``batch`` truth and event numbers, ``wait`` what the training waited for all that.
+    """
+
+    def __init__(self) -> None:
+        self.seconds: dict[str, float] = dict.fromkeys((*_ADVICE, WAIT), 0.0)
+
+    @contextmanager
+    def measure(self, phase: str) -> Iterator[None]:
+        """Add the time within the block to a phase."""
+        start = time.perf_counter()
+        yield
+        self.seconds[phase] += time.perf_counter() - start
+
+    def add(self, other: "LoaderProfile") -> None:
+        """Add the times of another thread or process."""
+        for phase, seconds in other.seconds.items():
+            self.seconds[phase] += seconds
+
+    def advice(self, total: float) -> str | None:
+        """Return the bottleneck and what helps, or None when the training hardly waited.
+
+        Args:
+            total: Seconds from the first to the last batch.
+        """
+        share = self.seconds[WAIT] / total if total > 0 else 0.0
+        if share <= _TOLERATED_WAIT:
+            return None
+        bottleneck = max(_ADVICE, key=lambda phase: self.seconds[phase])
+        shown = ", ".join(f"{phase} {self.seconds[phase]:.2f} s" for phase in (*_ADVICE, WAIT))
+        return (
+            f"{100 * share:.0f} % of the time was spent waiting for data ({shown}; threads added up). "
+            f"The bottleneck is {bottleneck}: {_ADVICE[bottleneck]}."
+        )
+
+    def tell(self, total: float) -> None:
+        """Log the advice, if there is any."""
+        advice = self.advice(total)
+        if advice:
+            logger.info("%s", advice)
