@@ -1,14 +1,13 @@
 """Signals that ask a training to stop: it saves itself at the next step edge and wants to be started again."""
 
-import logging
+import atexit
+import multiprocessing
 import multiprocessing.forkserver
 import multiprocessing.resource_tracker
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
-
-logger = logging.getLogger(__name__)
 
 # SLURM sends SIGTERM at the time limit and, asked by --signal, SIGUSR1 before it; SIGINT is Ctrl-C.
 STOPPING = (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1)
@@ -66,3 +65,11 @@ def start_shielded_server(preload: list[str]) -> None:
         multiprocessing.forkserver.ensure_running()
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
+    # Registered after multiprocessing's own, so called before it, which would end workers by SIGTERM and wait forever.
+    atexit.register(_kill_workers)
+
+
+def _kill_workers() -> None:
+    for worker in multiprocessing.active_children():
+        worker.kill()
+        worker.join()

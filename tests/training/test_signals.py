@@ -63,10 +63,12 @@ def test_a_second_signal_kills_at_once(second: int) -> None:
 
 
 SHIELDED_WORKER = """
-import multiprocessing, signal
+import multiprocessing, signal, time
 from lib.training.signals import STOPPING, start_shielded_server
 def report(queue):
     queue.put(set(signal.pthread_sigmask(signal.SIG_BLOCK, [])))
+def sleep(seconds):
+    time.sleep(seconds)
 if __name__ == "__main__":
     start_shielded_server(["queue"])
     assert not set(signal.pthread_sigmask(signal.SIG_BLOCK, [])) & set(STOPPING)
@@ -76,6 +78,8 @@ if __name__ == "__main__":
     process.start()
     assert set(STOPPING) <= queue.get()
     process.join()
+    # Left running: it must not keep the process from ending.
+    context.Process(target=sleep, args=(600,), daemon=True).start()
 """
 
 
