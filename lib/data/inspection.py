@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from lib.data.cache import CacheSettings, find_faults
 from lib.data.config import DataConfig, NormalizationConfig
 from lib.data.normalization import Normalization
 from lib.data.paths import matching_files
@@ -71,6 +72,7 @@ def inspect_dataset(
         usable = [report.schema for report in reports if report.schema]
         findings += _sample_findings(usable, plan, Normalization.from_config(normalization))
         findings += _selection_findings(setting, usable, plan, config)
+        findings += _cache_findings(setting, usable, config, Normalization.from_config(normalization))
     findings += _overlap(files_of)
     return sorted(findings, key=lambda finding: ("error", "warning", "note").index(finding.severity))
 
@@ -114,6 +116,22 @@ def _selection_findings(
     if setting == "data.train_path" and selected < config.batch_size:
         message = f"{selected} selected events are fewer than one batch of {config.batch_size}. Lower data.batch_size."
         yield Finding("error", setting, message)
+
+
+def _cache_findings(
+    setting: str, files: list[FileSchema], config: DataConfig, normalization: Normalization
+) -> Iterator[Finding]:
+    if config.cache == "off" or config.cache_dir is None or not files:
+        return
+    settings = CacheSettings(Path(config.cache_dir), BranchPlan.from_config(config, ()), normalization)
+    faults = find_faults(files, settings)
+    if not faults:
+        yield Finding("note", setting, f"all {len(files)} files are in the cache {config.cache_dir}.")
+    elif config.cache == "auto":
+        yield Finding("note", setting, f"{len(faults)} of {len(files)} files are packed at the start of the training.")
+    else:
+        message = f"{len(faults)} of {len(files)} files cannot be taken from the cache: {next(iter(faults.values()))}"
+        yield Finding("error", setting, f"{message} Run python macro/build_cache.py.")
 
 
 def _sample_findings(files: list[FileSchema], plan: BranchPlan, normalization: Normalization) -> Iterator[Finding]:

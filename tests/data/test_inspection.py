@@ -5,6 +5,8 @@ import pytest
 
 from lib.data.config import NormalizationConfig
 from lib.data.inspection import inspect_dataset
+from lib.data.normalization import Normalization
+from lib.data.stream import open_stream
 from tests.data.root_files import make_events, write_root
 
 
@@ -119,3 +121,12 @@ def test_damage_in_the_first_events_is_an_error(data_config, tmp_path, root_fold
     path.write_bytes(content)
     found = findings(data_config(val_path=str(path)))
     assert any("branch 'npho', entries 0 to 39 cannot be read" in text for text in messages(found, "error"))
+
+
+def test_the_state_of_the_cache_is_told(data_config, tmp_path):
+    require, auto = (data_config(cache=kind, cache_dir=str(tmp_path / "cache")) for kind in ("require", "auto"))
+    errors = messages(findings(require), "error")
+    assert any("3 of 3 files cannot be taken from the cache: " in text and "build_cache.py" in text for text in errors)
+    assert "3 of 3 files are packed at the start of the training." in messages(findings(auto), "note")
+    open_stream(auto, Normalization.from_config(NormalizationConfig()), (), split="train", seed=0)
+    assert any("all 3 files are in the cache" in text for text in messages(findings(require), "note"))
