@@ -12,6 +12,8 @@ EXIT_USER_ERROR = 2
 EXIT_SKIP_CAP = 3
 EXIT_REQUEUE = 75
 
+SPIN_COUNT = "3000"
+
 
 def run_command(main: Callable[[Sequence[str]], int], arguments: Sequence[str] | None = None) -> int:
     """Run a command and return its exit code.
@@ -23,9 +25,11 @@ def run_command(main: Callable[[Sequence[str]], int], arguments: Sequence[str] |
         main: The command; takes the arguments after its name and returns an exit code.
         arguments: What to pass; by default those of the process.
     """
-    # Threads that spin while they wait for each other become several times slower as soon as something else runs on
-    # their cores. Must be said before torch is imported; whoever sets it otherwise is obeyed.
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    # Threads of GNU's OpenMP spin for milliseconds while they wait for each other, and become several times slower as
+    # soon as something else runs on their cores. A hundredth of that costs nothing on a free machine. It must be said
+    # before torch is imported, and whoever sets a policy is obeyed.
+    if "OMP_WAIT_POLICY" not in os.environ:
+        os.environ.setdefault("GOMP_SPINCOUNT", SPIN_COUNT)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s", datefmt="%H:%M:%S")
     # It tells every step of embedding a font in a figure.
     logging.getLogger("fontTools").setLevel(logging.WARNING)

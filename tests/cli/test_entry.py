@@ -60,15 +60,18 @@ def test_the_steps_of_embedding_a_font_are_not_logged() -> None:
     assert not logging.getLogger("fontTools.subset").isEnabledFor(logging.INFO)
 
 
-def test_threads_wait_without_spinning_unless_the_user_says_otherwise(monkeypatch: pytest.MonkeyPatch) -> None:
-    seen: list[str | None] = []
-
-    def command(arguments: Sequence[str]) -> int:
-        seen.append(os.environ.get("OMP_WAIT_POLICY"))
-        return 0
-
-    monkeypatch.delenv("OMP_WAIT_POLICY", raising=False)
-    run_command(command, [])
-    monkeypatch.setenv("OMP_WAIT_POLICY", "ACTIVE")
-    run_command(command, [])
-    assert seen == ["PASSIVE", "ACTIVE"]
+@pytest.mark.parametrize(
+    ("given", "seen"),
+    [({}, "3000"), ({"GOMP_SPINCOUNT": "7"}, "7"), ({"OMP_WAIT_POLICY": "ACTIVE"}, None)],
+    ids=["nothing said", "another count", "a policy"],
+)
+def test_threads_spin_briefly_unless_the_user_says_otherwise(
+    monkeypatch: pytest.MonkeyPatch, given: dict[str, str], seen: str | None
+) -> None:
+    for name in ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in given.items():
+        monkeypatch.setenv(name, value)
+    found: list[str | None] = []
+    run_command(lambda _: found.append(os.environ.get("GOMP_SPINCOUNT")) or EXIT_DONE, [])
+    assert found == [seen]
