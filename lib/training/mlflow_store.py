@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 MAX_PARAMETER_LENGTH = 500
 KEY_TAG = "run_key"
+TRAINING_KIND = {"mlflow.experimentKind": "custom_model_development"}
 SQLITE = "sqlite:///"
 
 
@@ -62,7 +63,10 @@ class MlflowStore:
     def _experiment_id(self) -> str:
         with _exclusive(self._uri):
             experiment = self._client.get_experiment_by_name(self._experiment)
-            return experiment.experiment_id if experiment else self._client.create_experiment(self._experiment)
+            if experiment:
+                return experiment.experiment_id
+            # Without a kind the pages of MLflow begin with its view of language models.
+            return self._client.create_experiment(self._experiment, tags=TRAINING_KIND)
 
     def open_run(self, name: str, key: str, parameters: dict[str, str], tags: dict[str, str]) -> str:
         """Go on with the run that carries the key, or create it, and return its id."""

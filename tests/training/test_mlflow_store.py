@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from lib.training.mlflow_store import KEY_TAG, MlflowStore
+from lib.training.mlflow_store import KEY_TAG, TRAINING_KIND, MlflowStore
 
 # Importing MLflow and what it brings warns of their own futures.
 pytestmark = pytest.mark.filterwarnings("ignore")
@@ -45,6 +45,7 @@ def test_parameters_metrics_tags_and_end_are_found_again(store: MlflowStore) -> 
     assert run.data.metrics == {"val/loss": 0.5, "lr": 1e-4}
     assert run.data.tags["kind"] == "mae"
     assert run.data.tags[KEY_TAG] == "key-1"
+    assert store._client.get_experiment(run.info.experiment_id).tags.items() >= TRAINING_KIND.items()
     point = store._client.get_metric_history(run_id, "val/loss")[0]
     assert (point.step, point.timestamp, point.value) == (3, 123_456, 0.5)
 
