@@ -22,6 +22,7 @@ _STEP = np.float32(0.35)  # cm, far below the radiation length
 _BRAKING_SHARE, _MIN_STEP = np.float32(0.25), np.float32(0.02)  # a step costs at most about a quarter of the energy
 _STOP_ENERGY = np.float32(0.35)  # MeV; the range left is below a millimetre
 _NEGLIGIBLE = np.float32(1e-3)  # MeV
+_LEAST_ENERGY = np.float32(1e-6)  # MeV
 BREMSSTRAHLUNG_CUT = np.float32(0.3)  # MeV; softer photons are part of the energy loss
 
 
@@ -48,7 +49,9 @@ def step_electrons(rng: np.random.Generator, electrons: Particles, xenon: XenonC
         electrons: ``special`` marks positrons.
         xenon: The material.
     """
-    energy = electrons.energy
+    # Once in a million events a pair gives one of its members nothing at all, and an electron at rest has no velocity.
+    energy = np.maximum(electrons.energy, _LEAST_ENERGY)
+    electrons = replace(electrons, energy=energy)
     stopping = energy < _STOP_ENERGY
     beta_squared = 1 - np.square(1 + energy / ELECTRON_MASS) ** np.float32(-1)
     stopping_power = collision_loss(energy, beta_squared, xenon.density)

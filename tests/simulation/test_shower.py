@@ -120,6 +120,15 @@ def test_a_step_conserves_energy() -> None:
     assert after == pytest.approx(20.0 * 5000, rel=1e-5)
 
 
+def test_an_electron_at_rest_deposits_next_to_nothing_and_stays_a_number() -> None:
+    """A pair's energy may go to one member alone; the other has no velocity to divide by."""
+    step = step_electrons(np.random.default_rng(2), beam(50, 0.0, special=False), XENON)
+    assert len(step.electrons) == len(step.photons) == 0
+    assert np.isfinite(step.deposits.position).all()
+    assert (step.deposits.energy > 0).all()
+    assert (step.deposits.energy < 1e-5).all()
+
+
 def test_stopped_positrons_annihilate_back_to_back() -> None:
     step = step_electrons(np.random.default_rng(8), beam(50, 0.2, special=True), XENON)
     assert len(step.electrons) == 0
