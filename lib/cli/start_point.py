@@ -5,10 +5,11 @@ from pathlib import Path
 
 from torch import nn
 
-from lib.cli.schemas import RunConfig
+from lib.cli.schemas import RegressorConfig, RunConfig
 from lib.config.flat import differences, flatten
 from lib.data.normalization import Normalization
 from lib.errors import CheckpointError
+from lib.tasks.targets import enabled_targets
 from lib.training.checkpoint import LAST_NAME, Checkpoint, initialize_from, load_weights
 from lib.training.optimizer import load_optimizer_state
 from lib.training.position import Progress
@@ -19,6 +20,7 @@ from lib.training.trainer import Trainer
 logger = logging.getLogger(__name__)
 
 ENCODER_PREFIX = "encoder."
+HEADS_PREFIX = "heads."
 AUTO = "auto"
 # These leave the batches of an epoch as they are; with another value of any other data setting, and of those below,
 # what is left of an epoch is not what the checkpoint left.
@@ -69,6 +71,8 @@ def require_same_normalization(checkpoint: Checkpoint, normalization: Normalizat
 def initialize(model: nn.Module, config: RunConfig, normalization: Normalization) -> None:
     """Take over the encoder, and whatever else fits, of ``checkpoint.init_from``.
 
+    A head that learnt the same quantity in another form, such as the logarithm of the energy, does not fit.
+
     Raises:
         CheckpointError: If the checkpoint has another encoder or another normalization.
     """
@@ -77,7 +81,29 @@ def initialize(model: nn.Module, config: RunConfig, normalization: Normalization
         return
     checkpoint = Checkpoint.load(source)
     require_same_normalization(checkpoint, normalization, str(source))
-    initialize_from(model, checkpoint.inference_weights, source, part=ENCODER_PREFIX)
+    strangers = tuple(f"{HEADS_PREFIX}{name}." for name in _redefined_targets(config, checkpoint))
+    weights = checkpoint.inference_weights
+    fitting = {name: weight for name, weight in weights.items() if not name.startswith(strangers)}
+    initialize_from(model, fitting, source, part=ENCODER_PREFIX)
+
+
+def _redefined_targets(config: RunConfig, checkpoint: Checkpoint) -> list[str]:
+    """Return the targets that both have and that the checkpoint defines otherwise, and tell of them."""
+    theirs = checkpoint.about.get("targets", {})
+    redefined = []
+    for target in enabled_targets(config.tasks) if isinstance(config, RegressorConfig) else []:
+        mine, other = target.as_dict(), theirs.get(target.name)
+        if other is None or other == mine:
+            continue
+        names = [name for name in mine if other.get(name) != mine[name]]
+        shown = "; ".join(f"{name}: {mine[name]!r} against {other.get(name)!r}" for name in names)
+        logger.warning(
+            "the head of %s starts anew: it is defined otherwise (configuration against checkpoint): %s",
+            target.name,
+            shown,
+        )
+        redefined.append(target.name)
+    return redefined
 
 
 def load_resumed(

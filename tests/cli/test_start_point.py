@@ -10,11 +10,13 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from lib.cli.schemas import MaeConfig
+from lib.cli.schemas import MaeConfig, RegressorConfig
 from lib.cli.start_point import find_resumed, initialize, load_resumed, require_same_normalization, resume
 from lib.data.config import NormalizationConfig
 from lib.data.normalization import Normalization
 from lib.errors import CheckpointError
+from lib.tasks.config import TasksConfig
+from lib.tasks.targets import enabled_targets
 from lib.training.checkpoint import LAST_NAME, Checkpoint
 from lib.training.position import Progress
 from lib.training.recorder import ModelIdentity
@@ -208,3 +210,38 @@ def test_other_trainable_parameters_are_refused(tmp_path: Path, fault: str) -> N
         del checkpoint.average["0.bias"]
     with pytest.raises(CheckpointError, match=r"its optimizer does not fit the trainable parameters"):
         resumed(tmp_path, checkpoint, toy_trainer())
+
+
+class EncoderAndHeads(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.encoder = nn.Linear(4, 4)
+        self.heads = nn.ModuleDict({name: nn.Linear(4, 1) for name in ("energy", "timing")})
+
+
+def test_a_head_that_learnt_the_quantity_in_another_form_starts_anew(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    tasks = TasksConfig.model_validate({"energy": {}, "timing": {}})
+    about = {
+        "normalization": NORMALIZATION.as_dict(),
+        "targets": {target.name: target.as_dict() for target in enabled_targets(tasks)},
+    }
+    source, target = EncoderAndHeads(), EncoderAndHeads()
+    before = target.heads["energy"].weight.detach().clone()
+    checkpoint_of(toy_trainer(), kind="regressor", model=source.state_dict(), average={}, about=about).save(
+        tmp_path / "a.pth"
+    )
+    wanted = {"energy": {"log_transform": True}, "timing": {}}
+    config = RegressorConfig.model_validate(
+        {
+            **make_config(tmp_path, init_from=tmp_path / "a.pth").model_dump(include={"data", "checkpoint"}),
+            "tasks": wanted,
+        }
+    )
+    initialize(target, config, NORMALIZATION)
+    assert torch.equal(target.heads["energy"].weight, before)
+    assert torch.equal(target.heads["timing"].weight, source.heads["timing"].weight)
+    assert torch.equal(target.encoder.weight, source.encoder.weight)
+    assert "the head of energy starts anew" in caplog.text
+    assert "logarithmic: True against False" in caplog.text
