@@ -20,6 +20,10 @@ class DataError(UserError):
     """An input file cannot serve; the message names file, tree and branch."""
 
 
+class NoTreeError(DataError):
+    """A file has no tree of the name that was asked for; who asked knows how the name is set."""
+
+
 class CheckpointError(UserError):
     """A checkpoint is damaged, or belongs to another architecture or normalization."""
 

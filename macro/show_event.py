@@ -12,12 +12,14 @@ import numpy as np
 
 from lib.cli.entry import EXIT_DONE, run_command
 from lib.data.branches import DEAD, ENERGY, NPHO, TIME, TREE_NAME, UVW
-from lib.data.schema import BranchPlan, check_files
+from lib.data.schema import BranchAdvice, BranchPlan, check_files
 from lib.data.source import EventReader
 from lib.data.tree_reading import open_file, read_errors
 from lib.errors import DataError
 from lib.evaluation.event_display import DisplayedEvent, draw_event
 from lib.evaluation.figure_file import check_figure_suffix, save_figure
+
+_ADVICE = BranchAdvice(tree="Name another by --tree", npho="", time="")
 
 
 def read_event(path: Path, entry: int, tree_name: str) -> DisplayedEvent:
@@ -31,13 +33,13 @@ def read_event(path: Path, entry: int, tree_name: str) -> DisplayedEvent:
     Raises:
         DataError: If the file cannot serve or has no such entry.
     """
-    (file,) = check_files([path], BranchPlan(tree_name, NPHO, TIME))
+    (file,) = check_files([path], BranchPlan(tree_name, NPHO, TIME, advice=_ADVICE))
     if not 0 <= entry < file.num_entries:
         raise DataError(f"{path}: no event {entry}; the tree {tree_name!r} holds the events 0-{file.num_entries - 1}.")
     with read_errors(path), open_file(path) as directory:
         present = set(directory[tree_name].keys())
     optional = tuple(name for name in (ENERGY, UVW, DEAD) if name in present)
-    plan = BranchPlan(tree_name, NPHO, TIME, optional)
+    plan = BranchPlan(tree_name, NPHO, TIME, optional, advice=_ADVICE)
     reader = EventReader(check_files([path], plan), plan)
     chunk = reader.read(0, entry, entry + 1)
     reader.close()

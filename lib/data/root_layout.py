@@ -8,7 +8,7 @@ from uproot.interpretation.numerical import AsDtype
 
 from lib.data.layout import BranchLayout, IndexArray, TreeLayout
 from lib.data.tree_reading import open_file, read_branch, read_errors
-from lib.errors import DataError, nearest
+from lib.errors import DataError, NoTreeError, nearest
 
 _TREE_CLASSES = ("TTree", "ROOT::RNTuple")
 
@@ -40,10 +40,9 @@ def read_layout(path: Path, tree_name: str) -> TreeLayout:
 def _find_tree(path: Path, file: uproot.ReadOnlyDirectory, name: str) -> uproot.TTree:
     classes = file.classnames(cycle=False)
     if name not in classes:
-        close = nearest(name, classes)
-        raise DataError(f"{path}: no tree {name!r}; nearest: {close}. Set data.tree_name.")
+        raise NoTreeError(f"{path}: no tree {name!r}; nearest: {nearest(name, classes)}.")
     if classes[name] not in _TREE_CLASSES:
-        raise DataError(f"{path}: {name!r} is a {classes[name]}, expected a TTree or RNTuple. Set data.tree_name.")
+        raise NoTreeError(f"{path}: {name!r} is a {classes[name]}, expected a TTree or RNTuple.")
     return file[name]
 
 

@@ -11,13 +11,30 @@ from lib.data.branches import DEAD, NPHO_EXPECTED, TRUTH_WIDTHS
 from lib.data.config import DataConfig
 from lib.data.layout import BranchLayout, IndexArray, TreeLayout
 from lib.data.layout_index import find_layouts
-from lib.errors import DataError, nearest
+from lib.errors import DataError, NoTreeError, nearest
 from lib.geometry.sensors import NUM_SENSORS
 
 logger = logging.getLogger(__name__)
 
 # Whatever can be asked for beside the sensors' readings.
 BRANCH_WIDTHS = {**TRUTH_WIDTHS, NPHO_EXPECTED: NUM_SENSORS, DEAD: NUM_SENSORS}
+
+
+@dataclass(frozen=True)
+class BranchAdvice:
+    """What a user can do about a name that is not in a file; empty where it cannot be chosen.
+
+    Attributes:
+        tree: About the tree.
+        npho: About the photon counts.
+        time: About the times.
+        truth: About truth.
+    """
+
+    tree: str = "Set data.tree_name"
+    npho: str = "Set data.npho_branch"
+    time: str = "Set data.time_branch"
+    truth: str = "This training needs it as truth"
 
 
 @dataclass(frozen=True)
@@ -31,6 +48,7 @@ class BranchPlan:
         truth_branches: Further branches that must be there (names of ``BRANCH_WIDTHS``), read as float32.
         cut_branches: Branches of numbers that the selection looks at, with the highest component that it uses; None
             where a plain number is expected.
+        advice: For the messages about what is missing.
 
     Raises:
         DataError: If the width of a truth branch is not known.
@@ -41,6 +59,7 @@ class BranchPlan:
     time_branch: str
     truth_branches: tuple[str, ...] = ()
     cut_branches: tuple[tuple[str, int | None], ...] = ()
+    advice: BranchAdvice = BranchAdvice()
 
     def __post_init__(self) -> None:
         for name in self.truth_branches:
@@ -125,7 +144,8 @@ def examine_files(paths: Sequence[Path], plan: BranchPlan) -> list[FileReport]:
     reports = []
     for path, layout in zip(paths, find_layouts(paths, plan.tree_name), strict=True):
         if isinstance(layout, DataError):
-            reports.append(FileReport(path, None, (str(layout),)))
+            advice = plan.advice.tree if isinstance(layout, NoTreeError) else ""
+            reports.append(FileReport(path, None, (_advised(str(layout), advice),)))
         else:
             reports.append(_examine_tree(path, layout, plan))
     return reports
@@ -137,19 +157,21 @@ def _examine_tree(path: Path, layout: TreeLayout, plan: BranchPlan) -> FileRepor
     if layout.num_entries == 0:
         problems.append(f"{path}: tree {plan.tree_name!r} has no entries. Remove the file from the list.")
     wanted = [
-        (plan.npho_branch, NUM_SENSORS, "Set data.npho_branch"),
-        (plan.time_branch, NUM_SENSORS, "Set data.time_branch"),
-        *((name, BRANCH_WIDTHS[name], "This training needs it as truth") for name in plan.truth_branches),
+        (plan.npho_branch, NUM_SENSORS, plan.advice.npho),
+        (plan.time_branch, NUM_SENSORS, plan.advice.time),
+        *((name, BRANCH_WIDTHS[name], plan.advice.truth) for name in plan.truth_branches),
     ]
     place = f"{path}: tree {plan.tree_name!r}"
     for name, width, advice in wanted:
         branch = layout.branches.get(name)
         if branch is None:
-            problems.append(f"{place} has no branch {name!r}; nearest: {nearest(name, layout.branches)}. {advice}.")
+            missing = f"{place} has no branch {name!r}; nearest: {nearest(name, layout.branches)}."
+            problems.append(_advised(missing, advice))
             continue
         problem = _examine_branch(branch, width)
         if problem:
-            problems.append(f"{place}, branch {name!r}: {problem} {advice}, or write the file anew.")
+            mend = f"{advice}, or write the file anew" if advice else "Write the file anew"
+            problems.append(_advised(f"{place}, branch {name!r}: {problem}", mend))
         elif width == NUM_SENSORS and np.dtype(branch.dtype).name != "float32":
             # Truth in double precision is usual; for sensors it doubles the reading.
             stored = np.dtype(branch.dtype).name
@@ -161,6 +183,10 @@ def _examine_tree(path: Path, layout: TreeLayout, plan: BranchPlan) -> FileRepor
     if problems:
         return FileReport(path, None, tuple(problems))
     return FileReport(path, FileSchema(path, layout, plan.npho_branch), (), tuple(conversions))
+
+
+def _advised(problem: str, advice: str) -> str:
+    return f"{problem} {advice}." if advice else problem
 
 
 def _examine_cut(layout: TreeLayout, name: str, component: int | None) -> str | None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from lib.data.paths import resolve_paths
-from lib.data.schema import BranchPlan, FileSchema, check_files
+from lib.data.schema import BranchAdvice, BranchPlan, FileSchema, check_files
 from lib.data.source import RawChunk, iterate_raw
 from lib.data.tree_reading import FloatArray
 from lib.errors import DataError
@@ -74,7 +74,9 @@ def infer(options: InferenceOptions) -> InferenceResult:
     model = ExportedModel.open(options.model, num_threads=options.num_threads)
     metadata = model.metadata
     truth = tuple(output.truth_branch for output in metadata.outputs) if options.compare_truth else ()
-    plan = BranchPlan(metadata.tree_name, metadata.npho_branch, metadata.time_branch, truth)
+    # The names come from the model and not from a configuration that could be changed.
+    advice = BranchAdvice(tree="", npho="", time="", truth="Leave out --compare_truth")
+    plan = BranchPlan(metadata.tree_name, metadata.npho_branch, metadata.time_branch, truth, advice=advice)
     files = _check_inputs(options, plan)
     _refuse_overwriting(options.output, files)
     num_events = sum(file.num_entries for file in files)
@@ -104,7 +106,6 @@ def _check_inputs(options: InferenceOptions, plan: BranchPlan) -> list[FileSchem
     try:
         return check_files(paths, plan)
     except DataError as error:
-        # The names come from the model and not from a configuration that could be changed.
         truth = f"; for --compare_truth also {', '.join(plan.truth_branches)}" if plan.truth_branches else ""
         raise DataError(
             f"{error}\n{options.model} was trained on the branches {plan.npho_branch!r} and {plan.time_branch!r} of "

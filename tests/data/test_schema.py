@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import uproot
 
-from lib.data.schema import BranchPlan, check_files
+from lib.data.schema import BranchAdvice, BranchPlan, check_files
 from lib.errors import DataError
 from tests.data.root_files import make_events, write_root
 
@@ -135,3 +135,14 @@ def test_branches_that_a_cut_looks_at_are_checked(root_folder, name, component, 
     plan = BranchPlan("tree", "npho", "time", (), ((name, component),))
     with pytest.raises(DataError, match=message):
         check_files([root_folder / "part_0.root"], plan)
+
+
+def test_advice_is_that_of_who_asks(root_folder, tmp_path):
+    silent = BranchAdvice(tree="Name another by --tree", npho="", time="")
+    with pytest.raises(DataError, match=r"no tree 'trees'; nearest: tree\. Name another by --tree\.$"):
+        check_files([root_folder / "part_0.root"], BranchPlan("trees", "npho", "time", advice=silent))
+    with pytest.raises(DataError, match=r"no branch 'nphoo'; nearest: [^.]*\.$"):
+        check_files([root_folder / "part_0.root"], BranchPlan("tree", "nphoo", "time", advice=silent))
+    narrow = write_root(tmp_path / "narrow.root", {**make_events(6), "time": np.zeros((6, 4700), np.float32)})
+    with pytest.raises(DataError, match=r"expected 4760 values per event, got 4700\. Write the file anew\.$"):
+        check_files([narrow], BranchPlan("tree", "npho", "time", advice=silent))
