@@ -1,13 +1,31 @@
 """Settings of the input files, of the loader and of the normalization."""
 
-from typing import Literal, Self
+from typing import Annotated, Final, Literal, Self
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import BeforeValidator, Field, field_validator, model_validator
 
 from lib.config import Section
-from lib.data.branches import NPHO, TIME, TREE_NAME
+from lib.data.branches import EMISSION_ANGLE, ENERGY, NPHO, TIME, TIME_TRUTH, TREE_NAME, UVW
 from lib.data.expression import parse_expression
 from lib.geometry.coordinates import Fiducial
+
+# Names that stand for expressions: those of the tasks, and of single components.
+NAMED_QUANTITIES: Final[dict[str, tuple[str, ...]]] = {
+    "angle": (f"{EMISSION_ANGLE}[0]", f"{EMISSION_ANGLE}[1]"),
+    "theta": (f"{EMISSION_ANGLE}[0]",),
+    "phi": (f"{EMISSION_ANGLE}[1]",),
+    "energy": (ENERGY,),
+    "timing": (TIME_TRUTH,),
+    "uvwFI": (f"{UVW}[0]", f"{UVW}[1]", f"{UVW}[2]"),
+    "u": (f"{UVW}[0]",),
+    "v": (f"{UVW}[1]",),
+    "w": (f"{UVW}[2]",),
+}
+MOST_CELLS: Final = 1_000_000
+
+
+def _as_list(value: object) -> object:
+    return [value] if isinstance(value, str) else value
 
 
 class FiducialConfig(Section):
@@ -25,22 +43,43 @@ class FiducialConfig(Section):
         return Fiducial(self.u_max, self.v_max, self.w_min)
 
 
-class ReweightingConfig(Section):
-    """Weights that make every bin of a histogram of the training events count the same."""
+class BinnedQuantities(Section):
+    """A histogram of the training events in one to three dimensions."""
 
-    quantities: list[str] = Field(min_length=1, max_length=2)
-    """One or two expressions, such as energyTruth, or uvwTruth[0] and uvwTruth[1]."""
+    quantities: Annotated[list[str], BeforeValidator(_as_list)] = Field(min_length=1, max_length=3)
+    """Names (energy, timing, angle, theta, phi, uvwFI, u, v, w) or expressions of branches (nGamma, emiVec[2])."""
     bins: int = Field(20, ge=1, le=1000)
     """Bins of each quantity, of equal width between its smallest and largest value."""
+
+    @model_validator(mode="after")
+    def _can_be_evaluated(self) -> Self:
+        expressions = self.expressions()
+        for text in expressions:
+            parse_expression(text)
+        if len(expressions) > 3 or self.bins ** len(expressions) > MOST_CELLS:
+            raise ValueError(
+                f"{' and '.join(self.quantities)} are {len(expressions)} quantities with {self.bins} bins each; at "
+                f"most 3 quantities and {MOST_CELLS} bins in all. Lower bins, or name fewer"
+            )
+        return self
+
+    def expressions(self) -> list[str]:
+        """Return the expressions that are binned, names replaced by what they stand for."""
+        return [part for text in self.quantities for part in NAMED_QUANTITIES.get(text.strip(), (text,))]
+
+
+class ReweightingConfig(BinnedQuantities):
+    """Weights that make every bin of a histogram of the training events count the same."""
+
     max_weight: float = Field(10.0, ge=1)
     """Largest weight; rare bins count less than the others rather than dominate."""
 
-    @field_validator("quantities")
-    @classmethod
-    def _quantities_can_be_evaluated(cls, texts: list[str]) -> list[str]:
-        for text in texts:
-            parse_expression(text)
-        return texts
+
+class BalanceConfig(BinnedQuantities):
+    """Draws of the training events in which every bin of a histogram appears equally often."""
+
+    max_repeats: int = Field(10, ge=1)
+    """How often an event may appear in an epoch; rare bins stay below the others rather than repeat more."""
 
 
 class DataConfig(Section):
@@ -85,12 +124,20 @@ class DataConfig(Section):
     cut: str | None = None
     """Expression that used events fulfil, such as "abs(uvwTruth[0]) < 20 and nGamma == 1"."""
     reweighting: ReweightingConfig | None = None
-    """Weights that flatten the spectrum of one or two quantities in training; none by default."""
+    """Weights that flatten the spectrum of one to three quantities in training; none by default."""
+    balance: BalanceConfig | None = None
+    """Draw the events of each training epoch so that bins appear equally often; by default each event once."""
 
     @model_validator(mode="after")
     def _cache_has_a_place(self) -> Self:
         if self.cache != "off" and self.cache_dir is None:
             raise ValueError(f"cache: {self.cache} needs cache_dir, the folder of the packed cache")
+        return self
+
+    @model_validator(mode="after")
+    def _flattens_once(self) -> Self:
+        if self.reweighting and self.balance:
+            raise ValueError("reweighting and balance both flatten a spectrum, and together do it twice; give one")
         return self
 
     @field_validator("cut")

@@ -69,6 +69,10 @@ class EventOrder:
         self._shuffle = shuffle
         self.num_events = sum(block.num_events for block in blocks)
 
+    def with_blocks(self, blocks: Sequence[Block]) -> "EventOrder":
+        """Return the same order of other events."""
+        return EventOrder(blocks, pool_events=self._pool_events, seed=self._seed, shuffle=self._shuffle)
+
     def pools(self, epoch: int) -> list[Pool]:
         """Return the pools of an epoch; together they hold every selected event once."""
         order = permutation(len(self._blocks), self._seed, epoch, 0) if self._shuffle else range(len(self._blocks))
@@ -109,6 +113,11 @@ def batch_seed(seed: int, epoch: int, batch: int) -> int:
     return int(_philox(seed, epoch, 1, batch).random_raw()) >> 1
 
 
+def drawn_words(length: int, seed: int, epoch: int) -> NDArray[np.uint64]:
+    """Return random words for the draw of an epoch's events, shape (length,)."""
+    return _philox(seed, epoch, 2, 0).random_raw(length)
+
+
 def _philox(seed: int, epoch: int, purpose: int, stream: int) -> np.random.Philox:
     # The lower words of the counter count the draws, so streams never overlap.
     key = np.array([seed % 2**64, epoch], dtype=np.uint64)
@@ -119,7 +128,8 @@ def cut_blocks(selections: Sequence[FileSelection], pool_events: int) -> list[Bl
     """Cut the entries of all files into blocks.
 
     Blocks end where compressed baskets end, so that no basket is decompressed twice, except that a basket of more
-    than a quarter of a pool is divided. Blocks without a selected event are left out.
+    than a quarter of a pool is divided, and so are blocks whose repeated entries give as many events. Blocks without a
+    selected event are left out.
 
     Args:
         selections: The files in sorted order, with their used events.
@@ -130,10 +140,20 @@ def cut_blocks(selections: Sequence[FileSelection], pool_events: int) -> list[Bl
     blocks = []
     for index, selection in enumerate(selections):
         for start, stop in _cut_file(selection.file, smallest, largest):
-            num_events = len(selection.selected_between(start, stop))
-            if num_events:
-                blocks.append(Block(index, start, stop, num_events))
+            for first, last in pairwise(_divided(selection, start, stop, largest)):
+                num_events = len(selection.selected_between(first, last))
+                if num_events:
+                    blocks.append(Block(index, first, last, num_events))
     return blocks
+
+
+def _divided(selection: FileSelection, start: int, stop: int, largest: int) -> list[int]:
+    """Return start, stop, and entries between them that divide selected events beyond the largest number."""
+    chosen = selection.selected_between(start, stop)
+    if len(chosen) <= max(largest, stop - start):
+        return [start, stop]
+    parts = -(-len(chosen) // largest)
+    return np.unique([start, stop, *chosen[len(chosen) * np.arange(1, parts) // parts]]).tolist()
 
 
 def _cut_file(file: FileSchema, smallest: int, largest: int) -> list[tuple[int, int]]:

@@ -7,6 +7,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from lib.data.balance import EventDraw
 from lib.data.batch import EventBatch
 from lib.data.branches import RUN
 from lib.data.config import DataConfig
@@ -34,6 +35,7 @@ class PackedStream:
     def __init__(
         self,
         selections: Sequence[FileSelection],
+        draw: EventDraw,
         packed: Sequence[PackedEvents],
         config: DataConfig,
         *,
@@ -46,6 +48,7 @@ class PackedStream:
 
         Args:
             selections: The selected events of checked files, sorted by name.
+            draw: Which of them each epoch holds, as many as are selected.
             packed: The packed events of the same files.
             config: Batch size and threads.
             normalization: The one that the files were packed with.
@@ -57,6 +60,7 @@ class PackedStream:
             DataError: If truth is wanted that is not kept in packed files.
         """
         self.selections = selections
+        self._draw = draw
         self._config = config
         self._seed = seed
         self._training = training
@@ -85,21 +89,26 @@ class PackedStream:
 
     def epoch(self, epoch: int, first_batch: int = 0) -> Iterator[EventBatch]:
         """See ``EventStream``; any number of epochs may be under way."""
+        drawn = self._draw.of_epoch(epoch)
+        events = self._events if drawn is self.selections else _selected(drawn, self._set)
         order = np.arange(self.num_events)
         if self._training:
             order = permutation(self.num_events, self._seed, epoch, 0)
         size = self._config.batch_size
         batches = range(first_batch, self.batches_per_epoch)
-        filled = map_ahead(lambda batch: self._fill(order[batch * size : (batch + 1) * size]), batches, ahead=_AHEAD)
+        # Weights go with positions among the selected events; a draw with repetitions has none.
+        filled = map_ahead(
+            lambda batch: self._fill(events, order[batch * size : (batch + 1) * size]), batches, ahead=_AHEAD
+        )
         for batch, (rows, faults) in zip(batches, filled, strict=True):
             self._quarantine.add(faults)
             num_events = min(size, self.num_events - batch * size)
             seed = batch_seed(self._seed, epoch, batch)
             yield from as_batches(rows, num_events, seed, training=self._training)
 
-    def _fill(self, positions: IndexArray) -> tuple[EventRows, list[Fault]]:
+    def _fill(self, drawn: IndexArray, positions: IndexArray) -> tuple[EventRows, list[Fault]]:
         rows = self._memory.lend()
-        events = self._events[positions]
+        events = drawn[positions]
         targets = np.arange(len(events))
         parts = np.array_split(targets, self._config.num_threads)
         jobs = [self._executor.submit(self._unpack, events[part], part, rows) for part in parts if len(part)]

@@ -10,6 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch.utils.data import Dataset
 
+from lib.data.balance import EventDraw
 from lib.data.event_rows import UNREADABLE, EventRows, RowMemory
 from lib.data.loader_profile import BATCH, DECOMPRESS, NORMALIZE, LoaderProfile
 from lib.data.normalization import Normalization
@@ -81,10 +82,17 @@ class PoolDataset(Dataset[FilledPool | PoolFailure]):
     """Pools by request; lives in the training process or, pickled, in each loader process."""
 
     def __init__(
-        self, selections: Sequence[FileSelection], plan: BranchPlan, *, order: EventOrder, settings: FillSettings
+        self,
+        selections: Sequence[FileSelection],
+        plan: BranchPlan,
+        *,
+        draw: EventDraw,
+        order: EventOrder,
+        settings: FillSettings,
     ) -> None:
         self._selections = selections
         self._plan = plan
+        self._draw = draw
         self._order = order
         self._settings = settings
         self._worker: _Worker | None = None
@@ -109,7 +117,8 @@ class PoolDataset(Dataset[FilledPool | PoolFailure]):
         """
         # Opened where they are used: files, threads and compiled code do not travel to other processes.
         worker = self._worker = self._worker or _Worker(self._selections, self._plan, self._settings)
-        return worker.fill(request, self._order.rows(request.pool), begun)
+        drawn = self._draw.of_epoch(request.pool.epoch)
+        return worker.fill(request, drawn, self._order.rows(request.pool), begun)
 
 
 class _Worker:
@@ -127,7 +136,13 @@ class _Worker:
             settings.num_threads, "fill", initializer=torch.set_num_threads, initargs=(1,)
         )
 
-    def fill(self, request: PoolRequest, rows: NDArray[np.intp], begun: EventRows | None) -> FilledPool:
+    def fill(
+        self,
+        request: PoolRequest,
+        drawn: Sequence[FileSelection],
+        rows: NDArray[np.intp],
+        begun: EventRows | None,
+    ) -> FilledPool:
         """Return the batches of a pool; see ``PoolDataset.fill``."""
         blocks = request.pool.blocks
         places = rows + request.offset
@@ -138,7 +153,7 @@ class _Worker:
         inherited = torch.get_num_threads()
         borders = np.cumsum([0, *(block.num_events for block in blocks)])
         jobs = [
-            self._executor.submit(self._try_block, block, places[first:last], batches)
+            self._executor.submit(self._try_block, block, drawn[block.file_index], places[first:last], batches)
             for block, (first, last) in zip(blocks, pairwise(borders), strict=True)
         ]
         wait(jobs)
@@ -151,24 +166,30 @@ class _Worker:
         return FilledPool(batches, faults, whole)
 
     def _try_block(
-        self, block: Block, places: NDArray[np.intp], batches: list[EventRows]
+        self, block: Block, drawn: FileSelection, places: NDArray[np.intp], batches: list[EventRows]
     ) -> tuple[list[Fault], LoaderProfile]:
         profile = LoaderProfile()
         try:
-            self._place_block(block, places, batches, profile)
+            self._place_block(block, drawn, places, batches, profile)
         except DataError as error:
             if not self._quarantine:
                 raise
             for number, chosen in _by_batch(places // self._batch_size):
                 batches[number].weight[torch.from_numpy(places[chosen] % self._batch_size)] = UNREADABLE
-            path = str(self._selections[block.file_index].file.path)
-            return [Fault(path, block.start, block.stop, block.num_events, str(error))], profile
+            # The block as a whole is lost, with the events that this epoch has not drawn and those drawn repeatedly.
+            selection = self._selections[block.file_index]
+            lost = len(selection.selected_between(block.start, block.stop))
+            return [Fault(str(selection.file.path), block.start, block.stop, lost, str(error))], profile
         return [], profile
 
     def _place_block(
-        self, block: Block, places: NDArray[np.intp], batches: list[EventRows], profile: LoaderProfile
+        self,
+        block: Block,
+        selection: FileSelection,
+        places: NDArray[np.intp],
+        batches: list[EventRows],
+        profile: LoaderProfile,
     ) -> None:
-        selection = self._selections[block.file_index]
         entries, weights = selection.selected_between(block.start, block.stop), None
         if selection.weights is not None:
             weights = torch.from_numpy(selection.weights_between(block.start, block.stop))

@@ -8,6 +8,7 @@ from typing import TypeVar
 import torch
 from torch.utils.data import DataLoader, Sampler
 
+from lib.data.balance import EventDraw
 from lib.data.batch import EventBatch
 from lib.data.config import DataConfig
 from lib.data.event_rows import EventRows, as_batches
@@ -42,6 +43,7 @@ class RootStream:
     def __init__(
         self,
         selections: Sequence[FileSelection],
+        draw: EventDraw,
         config: DataConfig,
         *,
         normalization: Normalization,
@@ -53,6 +55,7 @@ class RootStream:
 
         Args:
             selections: The selected events of checked files, sorted by name.
+            draw: Which of them each epoch holds, as many as are selected.
             config: Batch size, pool size, workers and threads.
             normalization: Applied to every event.
             plan: Branches that batches carry.
@@ -60,9 +63,10 @@ class RootStream:
             training: Whether to shuffle and to drop the last incomplete batch, or to keep the order and fill it up.
         """
         self.selections = selections
-        pool_events = min(config.chunksize, MAX_POOL_EVENTS)
-        blocks = cut_blocks(selections, pool_events)
-        self._order = EventOrder(blocks, pool_events=pool_events, seed=seed, shuffle=training)
+        self._draw = draw
+        self._pool_events = min(config.chunksize, MAX_POOL_EVENTS)
+        blocks = cut_blocks(selections, self._pool_events)
+        self._order = EventOrder(blocks, pool_events=self._pool_events, seed=seed, shuffle=training)
         self.num_events = self._order.num_events
         self._config = config
         self._seed = seed
@@ -70,6 +74,7 @@ class RootStream:
         self._dataset = PoolDataset(
             selections,
             plan,
+            draw=draw,
             order=self._order,
             settings=FillSettings(
                 normalization, config.batch_size, config.num_threads, config.compiled, config.on_bad == "quarantine"
@@ -107,7 +112,7 @@ class RootStream:
     def _batches(self, epoch: int, first_batch: int, turn: int) -> Iterator[EventBatch]:
         size = self._config.batch_size
         first_event, last_event = first_batch * size, min(self.batches_per_epoch * size, self.num_events)
-        requests = _requests_between(self._order.pools(epoch), first_event, last_event, size)
+        requests = _requests_between(self._pools(epoch), first_event, last_event, size)
         batch = first_batch
         profile, begin = LoaderProfile(), time.perf_counter()
         pools = self._filled(requests)
@@ -127,6 +132,12 @@ class RootStream:
             yield from self._as_batches(filled.batches[-1], rest, epoch, batch)
         next(pools, None)
         profile.tell(time.perf_counter() - begin)
+
+    def _pools(self, epoch: int) -> list[Pool]:
+        drawn = self._draw.of_epoch(epoch)
+        if drawn is self.selections:
+            return self._order.pools(epoch)
+        return self._order.with_blocks(cut_blocks(drawn, self._pool_events)).pools(epoch)
 
     def _as_batches(self, rows: EventRows, num_events: int, epoch: int, batch: int) -> Iterator[EventBatch]:
         return as_batches(rows, num_events, batch_seed(self._seed, epoch, batch), training=self._training)

@@ -6,14 +6,16 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Literal, Protocol
 
+from lib.data.balance import EventDraw, EveryEvent, balance
 from lib.data.batch import EventBatch
+from lib.data.binning import expressions_of
 from lib.data.cache import CacheSettings, cached_files
 from lib.data.config import DataConfig
 from lib.data.normalization import Normalization
 from lib.data.packed_stream import PackedStream
 from lib.data.paths import resolve_paths
 from lib.data.quarantine import LedgerRow
-from lib.data.reweighting import quantities_of, reweight
+from lib.data.reweighting import reweight
 from lib.data.root_stream import RootStream
 from lib.data.schema import BranchPlan, check_files
 from lib.data.selection import EventCuts, FileSelection, select_events
@@ -92,20 +94,27 @@ def open_stream(
             f"data.train_path: {num_events} selected events in {len(files)} files are fewer than one batch of "
             f"{config.batch_size}. Lower data.batch_size or give more files."
         )
+    draw: EventDraw = EveryEvent(selections)
+    if training and config.balance:
+        draw = balance(selections, plan, config.balance, seed=seed)
     used = BranchPlan.from_config(config, truth_branches)
     if config.cache == "off" or config.cache_dir is None:
-        return RootStream(selections, config, normalization=normalization, plan=used, seed=seed, training=training)
+        return RootStream(
+            selections, draw, config, normalization=normalization, plan=used, seed=seed, training=training
+        )
     settings = CacheSettings(Path(config.cache_dir), used, normalization, config.num_threads, config.compiled)
     packed = cached_files(files, settings, build=config.cache == "auto")
     return PackedStream(
-        selections, packed, config, normalization=normalization, plan=used, seed=seed, training=training
+        selections, draw, packed, config, normalization=normalization, plan=used, seed=seed, training=training
     )
 
 
 def required_branches(config: DataConfig, truth_branches: Sequence[str]) -> BranchPlan:
     """Return the branches that must be there: those of the batches, and those that selection and weights look at."""
     cuts = EventCuts.from_config(config).branches
-    weights = [] if config.reweighting is None else quantities_of(config.reweighting)
-    looked_at = [*cuts, *(item for quantity in weights for item in quantity.components.items())]
+    binned = [
+        one for histogram in (config.reweighting, config.balance) if histogram for one in expressions_of(histogram)
+    ]
+    looked_at = [*cuts, *(item for quantity in binned for item in quantity.components.items())]
     plan = BranchPlan.from_config(config, truth_branches)
     return replace(plan, cut_branches=tuple(dict.fromkeys(looked_at)))

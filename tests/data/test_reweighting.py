@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 
+from lib.data.binning import cells_of
 from lib.data.config import ReweightingConfig
 from lib.data.reweighting import flattening_weights, reweight
 from lib.data.schema import BranchPlan, check_files
@@ -13,7 +14,7 @@ PLAN = BranchPlan("tree", "npho", "time", ("energyTruth", "uvwTruth"))
 
 def test_weights_make_the_histogram_flat():
     points = np.random.default_rng(0).exponential(1.0, (4000, 1)).clip(0, 3)
-    weights = flattening_weights(points, bins=6, max_weight=1e6)
+    weights = flattening_weights(cells_of(points, 6), 1e6)
     contents, _ = np.histogram(points[:, 0], bins=6, weights=weights)
     assert np.allclose(contents, contents[0])
     assert weights.mean() == pytest.approx(1.0)
@@ -21,20 +22,20 @@ def test_weights_make_the_histogram_flat():
 
 def test_two_quantities_are_flattened_together():
     points = np.random.default_rng(1).normal(size=(5000, 2))
-    weights = flattening_weights(points, bins=4, max_weight=1e6)
+    weights = flattening_weights(cells_of(points, 4), 1e6)
     contents, *_ = np.histogram2d(*points.T, bins=4, weights=weights)
     assert np.allclose(contents[contents > 0], contents.max())
 
 
 def test_rare_bins_are_limited():
     points = np.array([[0.0]] * 999 + [[1.0]])
-    weights = flattening_weights(points, bins=2, max_weight=10.0)
+    weights = flattening_weights(cells_of(points, 2), 10.0)
     assert weights[-1] / weights[0] == pytest.approx(10.0 / (1000 / 999 / 2))
     assert weights.mean() == pytest.approx(1.0)
 
 
 def test_a_constant_quantity_gives_equal_weights():
-    assert np.array_equal(flattening_weights(np.full((5, 1), 3.0), 20, 10.0), np.ones(5))
+    assert np.array_equal(flattening_weights(cells_of(np.full((5, 1), 3.0), 20), 10.0), np.ones(5))
 
 
 def test_selected_events_of_all_files_are_weighted_together(tmp_path):
