@@ -2,7 +2,8 @@
 
 A step whose loss or gradient norm is not finite changes nothing: not the weights, not the moments, not the averages,
 not what the guard knows of usual norms. A step whose norm is far above the usual is skipped too, and one that is
-somewhat above is scaled down. The decision never waits for the device; it is read once per logging interval.
+somewhat above is scaled down. The decision never waits for the device; it is read once per logging interval. All ranks
+of a training decide alike: what each has seen is summed over them once per step.
 """
 
 import logging
@@ -12,7 +13,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from lib.training.config import GuardConfig
+from lib.training.distributed import sum_over_ranks, world_size
+from lib.training.guard_config import GuardConfig
 from lib.training.norm_window import NormWindow
 
 logger = logging.getLogger(__name__)
@@ -24,12 +26,14 @@ class GuardRecord:
 
     Attributes:
         norms: Gradient norm before clipping, shape (n,), float32.
-        finite: True where loss and gradient were finite, shape (n,).
+        losses: Mean loss of the window over its batches and over all ranks, shape (n,), float64; NaN where not finite.
+        finite: True where loss and gradient were finite on every rank, shape (n,).
         accepted: True where the step was applied, shape (n,).
         parameter_norms: Norm of each parameter's gradient, shape (n, P); 0 where there was none.
     """
 
     norms: Tensor
+    losses: Tensor
     finite: Tensor
     accepted: Tensor
     parameter_norms: Tensor
@@ -42,8 +46,8 @@ class Guard:
         self._grad_clip = grad_clip
         self._device = device
         self._usual = NormWindow(config, device) if config.enabled else None
-        self._window_finite = torch.ones((), dtype=torch.bool, device=device)
-        self._seen: list[tuple[Tensor, Tensor, Tensor, Tensor]] = []
+        self._window_losses: list[Tensor] = []
+        self._seen: list[tuple[Tensor, ...]] = []
 
     def see_loss(self, loss: Tensor) -> Tensor:
         """Note whether the loss of one batch of the window is finite.
@@ -51,9 +55,8 @@ class Guard:
         Returns:
             True or False, scalar on the device: whether this batch counts in the sums of the epoch.
         """
-        finite = torch.isfinite(loss.detach())
-        self._window_finite = self._window_finite & finite
-        return finite
+        self._window_losses.append(loss.detach())
+        return torch.isfinite(self._window_losses[-1])
 
     @torch.no_grad()
     def judge(self, parameters: list[nn.Parameter]) -> Tensor:
@@ -67,8 +70,8 @@ class Guard:
         """
         gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
         parameter_norms = torch.stack(torch._foreach_norm(gradients))
-        norm = torch.linalg.vector_norm(parameter_norms)
-        finite = self._window_finite & torch.isfinite(norm)
+        own_norm = torch.linalg.vector_norm(parameter_norms)
+        finite, norm, loss = self._agree(own_norm)
         limit = torch.full((), self._grad_clip or torch.inf, device=self._device)
         accepted = finite
         if self._usual is not None:
@@ -77,19 +80,35 @@ class Guard:
             limit = torch.minimum(limit, judgement.limit.to(limit.dtype))
         # A norm that is not finite makes every gradient so; the step is skipped then.
         torch._foreach_mul_(gradients, torch.clamp(limit / (norm + 1e-6), max=1.0))
-        self._seen.append((norm, finite, accepted, _with_gaps(parameter_norms, parameters)))
-        self._window_finite = torch.ones((), dtype=torch.bool, device=self._device)
+        self._seen.append((own_norm, loss, finite, accepted, _with_gaps(parameter_norms, parameters)))
         return accepted.to(torch.float32)
+
+    def _agree(self, norm: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Return whether all ranks saw finite losses and gradients, and their mean norm and loss, NaN where not.
+
+        Gradients are averaged over ranks before they are judged, so the norms are one already; the mean makes it
+        certain that no rounding lets two ranks decide differently.
+        """
+        loss = torch.stack(self._window_losses).double().mean()
+        self._window_losses = []
+        finite = torch.isfinite(norm) & torch.isfinite(loss)
+        # One collective for everything; what is not finite on one rank must not hide what the others say.
+        seen = torch.stack([finite.double(), norm.double(), loss]).masked_fill(~finite, 0.0)
+        num_finite, norm_sum, loss_sum = sum_over_ranks(seen).unbind()
+        ranks = world_size()
+        agreed = num_finite == ranks
+        mean = torch.stack([norm_sum, loss_sum]).masked_fill(~agreed, torch.nan) / ranks
+        return agreed, mean[0].to(norm.dtype), mean[1]
 
     def drain(self) -> GuardRecord | None:
         """Return what was decided since the last call, and forget it; waits for the device once."""
         if not self._seen:
             return None
-        norms, finite, accepted, parameter_norms = (
+        norms, losses, finite, accepted, parameter_norms = (
             torch.stack(column).cpu() for column in zip(*self._seen, strict=True)
         )
         self._seen = []
-        return GuardRecord(norms.float(), finite, accepted, parameter_norms)
+        return GuardRecord(norms.float(), losses, finite, accepted, parameter_norms)
 
     def state_dict(self) -> dict[str, Any]:
         """Return what decisions depend on."""

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from lib.training.config import GuardConfig
+from lib.training.guard_config import GuardConfig
 
 # The standard deviation of a normal distribution is 1.4826 times its median absolute deviation.
 _MAD_TO_SIGMA = 1.4826

@@ -3,9 +3,10 @@
 import logging
 from collections.abc import Sequence
 
-from lib.training.config import GuardConfig
+from lib.training.distributed import rank
 from lib.training.epoch_sums import EpochSums
 from lib.training.guard import GuardRecord
+from lib.training.guard_config import GuardConfig
 from lib.training.skip_report import Identity, SkipReport, module_norms
 
 logger = logging.getLogger(__name__)
@@ -52,7 +53,8 @@ class SkipLedger:
             self.in_row += 1
             self._longest_row = max(self._longest_row, self.in_row)
             norms = module_norms(self._parameters, record.parameter_norms[index].tolist())
-            found.append(SkipReport(step, bool(record.finite[index]), float(record.norms[index]), batches, norms))
+            seen = bool(record.finite[index]), float(record.norms[index]), float(record.losses[index])
+            found.append(SkipReport(step, *seen, batches, norms, rank()))
         return found
 
     def require_few(self, sums: EpochSums) -> None:

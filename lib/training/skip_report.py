@@ -18,23 +18,29 @@ class SkipReport:
     Attributes:
         step: Optimizer step, counted from 0.
         finite: False if loss or gradient was not finite; True if the gradient was far above the usual.
-        norm: Gradient norm.
+        norm: Gradient norm on this rank.
+        loss: Mean loss of the accumulation window over all ranks; NaN if it was not finite.
         batches: Events of each batch of the accumulation window.
         module_norms: Gradient norm of each module, in the order of the model.
+        rank: Process of the training that saw these batches.
     """
 
     step: int
     finite: bool
     norm: float
+    loss: float
     batches: Sequence[Identity]
     module_norms: Mapping[str, float]
+    rank: int = 0
 
     def as_dict(self) -> dict[str, Any]:
         """Return the report as JSON can hold it; numbers that are not finite become text."""
         not_finite = [module for module, norm in self.module_norms.items() if not math.isfinite(norm)]
         return {
             "step": self.step,
+            "rank": self.rank,
             "reason": "gradient far above the usual" if self.finite else "loss or gradient not finite",
+            "loss": _plain(self.loss),
             "grad_norm": _plain(self.norm),
             "first_module_not_finite": not_finite[0] if not_finite else None,
             "batches": [{name: values.tolist() for name, values in batch.items()} for batch in self.batches],

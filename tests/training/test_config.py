@@ -6,7 +6,8 @@ from lib.config.document import Document
 from lib.config.loading import validate
 from lib.config.section import Section
 from lib.errors import ConfigError
-from lib.training.config import CheckpointConfig, GuardConfig, MlflowConfig, TrainingConfig
+from lib.training.config import CheckpointConfig, MlflowConfig, TrainingConfig
+from lib.training.guard_config import GuardConfig
 
 
 def check(schema: type[Section], **values: object) -> Section:

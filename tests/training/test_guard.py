@@ -7,8 +7,8 @@ import torch
 from torch import nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from lib.training.config import GuardConfig
 from lib.training.guard import Guard, GuardRecord
+from lib.training.guard_config import GuardConfig
 
 CPU = torch.device("cpu")
 
@@ -24,8 +24,12 @@ def parameter(*gradient: float) -> nn.Parameter:
 
 
 def judge(guard: Guard, *gradient: float, loss: float = 1.0) -> float:
+    return judge_all(guard, parameter(*gradient), loss=loss)
+
+
+def judge_all(guard: Guard, *parameters: nn.Parameter, loss: float = 1.0) -> float:
     guard.see_loss(torch.tensor(loss))
-    return float(guard.judge([parameter(*gradient)]))
+    return float(guard.judge(list(parameters)))
 
 
 def drained(guard: Guard) -> GuardRecord:
@@ -42,6 +46,17 @@ def test_every_step_is_recorded_with_its_norm_and_verdict(bad: float) -> None:
     assert verdicts == [1.0, 0.0, 1.0]
     assert record.accepted.tolist() == record.finite.tolist() == [True, False, True]
     assert record.norms[[0, 2]].tolist() == [3.0, 1.0]
+
+
+def test_the_loss_of_a_step_is_the_mean_of_its_window() -> None:
+    guard = make_guard()
+    for loss in (1.0, 4.0):
+        guard.see_loss(torch.tensor(loss))
+    guard.judge([parameter(1.0)])
+    judge(guard, 1.0, loss=math.inf)
+    losses = drained(guard).losses
+    assert losses[0] == 2.5
+    assert losses[1].isnan()
 
 
 def test_what_was_drained_is_forgotten() -> None:
@@ -77,21 +92,21 @@ def test_one_bad_loss_rejects_its_window_and_no_other(position: int) -> None:
 def test_gradients_of_an_accepted_step_below_the_ceiling_stay_bit_for_bit() -> None:
     weight = parameter(0.1, -0.2, 0.3)
     before = weight.grad.clone()  # type: ignore[union-attr]
-    assert float(make_guard(1.0).judge([weight])) == 1.0
+    assert judge_all(make_guard(1.0), weight) == 1.0
     assert torch.equal(weight.grad, before)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("enabled", [True, False])
 def test_gradients_are_not_touched_without_a_ceiling(enabled: bool) -> None:
     weight = parameter(1e6, -3e7)
-    make_guard(enabled=enabled).judge([weight])
+    judge_all(make_guard(enabled=enabled), weight)
     assert torch.equal(weight.grad, torch.tensor([1e6, -3e7]))  # type: ignore[arg-type]
 
 
 def test_clipping_scales_all_gradients_alike_to_the_ceiling() -> None:
     first, second = parameter(3.0), parameter(0.0, 4.0)
     guard = make_guard(1.0)
-    guard.judge([first, second])
+    judge_all(guard, first, second)
     # The divisor has 1e-6 added, so the norm falls short of the ceiling by 2e-7.
     torch.testing.assert_close(first.grad, torch.tensor([0.6]), rtol=1e-6, atol=0.0)
     torch.testing.assert_close(second.grad, torch.tensor([0.0, 0.8]), rtol=1e-6, atol=0.0)
@@ -101,7 +116,7 @@ def test_clipping_scales_all_gradients_alike_to_the_ceiling() -> None:
 def test_parameters_without_gradient_are_passed_over() -> None:
     unused = nn.Parameter(torch.zeros(2))
     guard = make_guard(1.0)
-    assert float(guard.judge([unused, parameter(0.5)])) == 1.0
+    assert judge_all(guard, unused, parameter(0.5)) == 1.0
     assert unused.grad is None
     assert drained(guard).parameter_norms.tolist() == [[0.0, 0.5]]
 
@@ -122,8 +137,7 @@ def test_a_moderate_outlier_is_scaled_down_below_the_ceiling() -> None:
     for _ in range(4):
         judge(guard, 1.0)
     weight = parameter(1.6)
-    guard.see_loss(torch.tensor(1.0))
-    assert float(guard.judge([weight])) == 1.0
+    assert judge_all(guard, weight) == 1.0
     # Median 1 and the smallest spread of 0.1: 3 sigma above lies exp(0.3).
     torch.testing.assert_close(weight.grad, torch.tensor([math.exp(0.3)]), rtol=1e-5, atol=0.0)
 

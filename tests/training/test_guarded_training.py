@@ -93,6 +93,9 @@ def test_the_first_module_that_is_not_finite_is_named(tmp_path: Path, monkeypatc
     assert content["first_module_not_finite"] == "3"
     assert content["module_norms"]["3"] == content["grad_norm"] == "nan"
     assert content["module_norms"]["0"] > 0
+    # The gradient alone was spoilt.
+    assert content["loss"] == "nan"
+    assert content["rank"] == 0
     assert len(content["batches"][0]["first"]) == 1
 
 
@@ -102,7 +105,7 @@ def test_a_report_that_cannot_be_written_is_a_warning(
     monkeypatch.setattr("lib.training.recorder.Tracker", SilentTracker)
     recorder = open_recorder(tmp_path)
     (tmp_path / "skipped_steps").touch()
-    recorder.record_skip(SkipReport(1, True, 1.0, [], {}))
+    recorder.record_skip(SkipReport(1, True, 1.0, 1.0, [], {}))
     assert "step_00000001.json: cannot be written" in caplog.text
     recorder.close("FINISHED")
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 import pytest
 import torch
 
-from lib.training.config import GuardConfig
+from lib.training.guard_config import GuardConfig
 from lib.training.norm_window import NormWindow
 
 CPU = torch.device("cpu")

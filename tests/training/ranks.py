@@ -1,0 +1,84 @@
+"""Trainings of several processes on one machine, joined by gloo."""
+
+import multiprocessing
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.distributed as dist
+from torch import nn
+
+from lib.training.config import TrainingConfig
+from lib.training.protocol import StepOutput
+from lib.training.trainer import Trainer
+from tests.training.toy import ToyBatch, ToyStream, ToyTask, toy_model, weights_of
+
+PATIENCE = 120
+
+
+class SpoiltLossTask(ToyTask):
+    """Loses the loss of some batches, not their gradient: averaging gradients tells no other rank of it."""
+
+    def __init__(self, spoilt: tuple[int, ...]) -> None:
+        self._spoilt = spoilt
+        self._batch = 0
+
+    def step(self, model: nn.Module, batch: ToyBatch) -> StepOutput:
+        output = super().step(model, batch)
+        spoilt = model.training and self._batch in self._spoilt
+        self._batch += 1
+        return replace(output, loss=output.loss + torch.nan) if spoilt else output
+
+
+class RankStream(ToyStream):
+    """Batches of one rank, some of them poisoned."""
+
+    def __init__(self, rank: int, poisoned: tuple[int, ...], num_batches: int) -> None:
+        super().__init__(num_batches, poisoned)
+        self._rank = rank
+
+    def epoch(self, epoch: int, first_batch: int = 0) -> Iterator[ToyBatch]:
+        return super().epoch(epoch + 100 * self._rank, first_batch)
+
+
+def train_rank(rank: int, folder: Path, poisoned: Sequence[tuple[int, ...]], num_batches: int) -> None:
+    """Train one epoch as one of several ranks and leave what it came to in a file."""
+    torch.set_num_threads(1)
+    world = len(poisoned)
+    dist.init_process_group("gloo", init_method=f"file://{folder / 'meeting'}", rank=rank, world_size=world)
+    model: nn.Module = nn.parallel.DistributedDataParallel(toy_model())
+    guard = {"window": 16, "active_after": 8, "level_shift_steps": 4, "max_skipped_share": 1.0}
+    trainer = Trainer[ToyBatch](
+        model,
+        SpoiltLossTask(poisoned[rank][1::2]),
+        train=RankStream(rank, poisoned[rank][::2], num_batches),
+        validation=ToyStream(1),
+        config=TrainingConfig.model_validate({"epochs": 1, "lr": 1e-2, "amp": "none", "guard": guard}),
+    )
+    metrics = trainer.run_epoch()
+    statistics = {name: value.clone() for name, value in trainer.state()["guard"].items() if torch.is_tensor(value)}
+    found = {"metrics": metrics, "weights": weights_of(trainer), "guard": statistics}
+    torch.save({**found, "steps": trainer.progress.steps_done}, folder / f"rank_{rank}.pt")
+    dist.destroy_process_group()
+    os._exit(0)
+
+
+def train_ranks(folder: Path, poisoned: Sequence[tuple[int, ...]], num_batches: int) -> list[dict[str, Any]]:
+    """Train with one process for each tuple of poisoned batches and return what each came to."""
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload([__name__])
+    arguments = [(rank, folder, poisoned, num_batches) for rank in range(len(poisoned))]
+    processes = [context.Process(target=train_rank, args=one) for one in arguments]
+    for process in processes:
+        process.start()
+    for process in processes:
+        process.join(PATIENCE)
+    hanging = [rank for rank, process in enumerate(processes) if process.is_alive()]
+    for rank in hanging:
+        processes[rank].kill()
+    assert hanging == [], f"ranks {hanging} hang"
+    assert [process.exitcode for process in processes] == [0] * len(poisoned)
+    return [torch.load(folder / f"rank_{rank}.pt") for rank in range(len(poisoned))]

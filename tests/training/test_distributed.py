@@ -1,0 +1,38 @@
+"""What several ranks decide, they decide alike."""
+
+import random
+from pathlib import Path
+
+import pytest
+import torch
+
+from lib.training.distributed import rank, sum_over_ranks, world_size
+from tests.training.ranks import train_ranks
+
+STEPS = 100
+
+
+def test_a_single_process_agrees_with_itself() -> None:
+    values = torch.tensor([1.0, 2.0])
+    assert sum_over_ranks(values) is values
+    assert (rank(), world_size()) == (0, 1)
+
+
+@pytest.mark.parametrize("world", [2, pytest.param(4, marks=pytest.mark.slow)])
+def test_a_batch_that_is_bad_on_one_rank_is_skipped_on_all(tmp_path: Path, world: int) -> None:
+    draw = random.Random(world)
+    # A tenth of the steps is bad, each on ranks drawn at random, and one on each rank alone.
+    bad_steps = {step: draw.sample(range(world), draw.randint(1, world)) for step in draw.sample(range(50, STEPS), 10)}
+    for number in range(world):
+        bad_steps |= {5 * number + offset: [number] for offset in (10, 12)}
+    poisoned = [tuple(step for step, ranks in bad_steps.items() if number in ranks) for number in range(world)]
+    found = train_ranks(tmp_path, poisoned, STEPS)
+    for one in found:
+        assert one["steps"] == STEPS
+        assert one["metrics"]["nonfinite_steps"] == one["metrics"]["skipped_steps"] == len(bad_steps)
+        for part in ("weights", "guard"):
+            for name, value in found[0][part].items():
+                torch.testing.assert_close(one[part][name], value, rtol=0, atol=0, equal_nan=True)
+    assert all(value.isfinite().all() for value in found[0]["weights"].values())
+    # They saw different events, so equal weights are no accident.
+    assert len({one["metrics"]["train/loss"] for one in found}) == world
