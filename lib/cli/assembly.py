@@ -17,7 +17,7 @@ from lib.models.mae import MaskedAutoencoder
 from lib.models.regressor import Regressor
 from lib.tasks.regression import RegressionTask
 from lib.tasks.restoration import RestorationTask
-from lib.training.protocol import Observer, StepOutput
+from lib.training.protocol import Observer, Prepared, StepOutput
 
 
 class ScoringTask(Protocol):
@@ -33,8 +33,12 @@ class ScoringTask(Protocol):
         """Branches that must be read."""
         ...
 
-    def step(self, model: nn.Module, batch: EventBatch) -> StepOutput:
-        """Run the model on the batch and score it."""
+    def prepare(self, batch: EventBatch, *, training: bool) -> Prepared[EventBatch]:
+        """Draw what is random for a whole batch."""
+        ...
+
+    def score(self, model: nn.Module, prepared: Prepared[EventBatch]) -> StepOutput:
+        """Run the model on a prepared batch or on some rows of it."""
         ...
 
 

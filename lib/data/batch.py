@@ -39,6 +39,11 @@ class EventBatch:
         truth = {name: value.to(device, non_blocking=True) for name, value in self.truth.items()}
         return replace(self, truth=truth, **tensors)
 
+    def rows(self, first: int, last: int) -> "EventBatch":
+        """Return the events from ``first`` to before ``last``, as views; the seed stays that of the whole batch."""
+        tensors = {name: getattr(self, name)[first:last] for name in _TENSORS}
+        return replace(self, truth={name: value[first:last] for name, value in self.truth.items()}, **tensors)
+
     def pin_memory(self) -> "EventBatch":
         """Return the batch in page-locked memory."""
         tensors = {name: getattr(self, name).pin_memory() for name in _TENSORS}

@@ -1,6 +1,7 @@
 """Regression of emission angle, energy, time and first interaction point."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Final
 
 import torch
@@ -11,7 +12,7 @@ from lib.data.normalization import Normalization
 from lib.tasks.config import TaskConfig, TasksConfig
 from lib.tasks.losses import elementwise_loss
 from lib.tasks.targets import Target, enabled_targets
-from lib.training.protocol import StepOutput
+from lib.training.protocol import Prepared, StepOutput
 
 DEFAULT_BETA: Final = 0.1
 
@@ -39,12 +40,20 @@ class RegressionTask:
         return [target.branch for target in self.targets]
 
     def step(self, model: nn.Module, batch: EventBatch) -> StepOutput:
+        """Prepare and score a whole batch."""
+        return self.score(model, self.prepare(batch, training=model.training))
+
+    def prepare(self, batch: EventBatch, *, training: bool) -> Prepared[EventBatch]:
+        """Take random sensors out while training, and weigh the batch."""
+        return Prepared(self._drop_channels(batch) if training else batch, totals={"weight": batch.weight.sum()})
+
+    def score(self, model: nn.Module, prepared: Prepared[EventBatch]) -> StepOutput:
         """Return the weighted sum of the losses of all targets, each a mean over components and events."""
-        x, valid = self._drop_channels(batch) if model.training else (batch.x, batch.valid)
-        scaled: dict[str, Tensor] = model(x, valid)
+        batch = prepared.batch
+        scaled: dict[str, Tensor] = model(batch.x, batch.valid)
         count = batch.weight.sum()
         sums: dict[str, tuple[Tensor, Tensor]] = {}
-        total = torch.zeros((), device=x.device)
+        total = torch.zeros((), device=batch.x.device)
         for target in self.targets:
             losses = self._event_losses(target, scaled[target.name], batch.truth[target.branch])
             summed = (losses * batch.weight).sum()
@@ -52,7 +61,7 @@ class RegressionTask:
             total = total + self._settings[target.name].weight * summed
         sums["loss"] = (total, count)
         outputs = {target.name: target.to_physical(scaled[target.name].detach()) for target in self.targets}
-        return StepOutput(total / count, sums, outputs)
+        return StepOutput(total / prepared.totals["weight"], sums, outputs)
 
     def _event_losses(self, target: Target, scaled: Tensor, truth: Tensor) -> Tensor:
         """Return the loss of each event, shape (B,)."""
@@ -74,11 +83,11 @@ class RegressionTask:
             return [centre * scale for centre, scale in zip(target.centre, target.scale, strict=True)]
         return list(target.scale)
 
-    def _drop_channels(self, batch: EventBatch) -> tuple[Tensor, Tensor]:
-        """Return inputs and validity with random sensors taken out, as if they were dead."""
+    def _drop_channels(self, batch: EventBatch) -> EventBatch:
+        """Return the batch with random sensors taken out, as if they were dead."""
         if not self._channel_dropout_rate:
-            return batch.x, batch.valid
+            return batch
         dropped = torch.rand(batch.x.shape[:2], device=batch.x.device) < self._channel_dropout_rate
         channels = zip(batch.x.unbind(dim=-1), self._sentinels, strict=True)
         x = torch.stack([torch.where(dropped, sentinel, channel) for channel, sentinel in channels], dim=-1)
-        return x, batch.valid & ~dropped[..., None]
+        return replace(batch, x=x, valid=batch.valid & ~dropped[..., None])

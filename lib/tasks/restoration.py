@@ -11,7 +11,7 @@ from lib.data.normalization import Normalization
 from lib.tasks.config import RestorationTrainingConfig
 from lib.tasks.losses import elementwise_loss
 from lib.tasks.masking import batch_generator, draw_hidden
-from lib.training.protocol import StepOutput
+from lib.training.protocol import Prepared, StepOutput
 
 NPHO_CHANNEL, TIME_CHANNEL = 0, 1
 NANOSECOND = 1e-9
@@ -44,20 +44,33 @@ class RestorationTask:
         return []
 
     def step(self, model: nn.Module, batch: EventBatch) -> StepOutput:
-        """Return the sum over channels of the mean loss of hidden sensors."""
+        """Prepare and score a whole batch."""
+        return self.score(model, self.prepare(batch, training=model.training))
+
+    def prepare(self, batch: EventBatch, *, training: bool) -> Prepared[EventBatch]:  # noqa: ARG002
+        """Hide sensors, in training and validation alike, and count those that are scored."""
         has_npho = batch.valid[..., NPHO_CHANNEL]
         hidden = draw_hidden(has_npho, self._mask_ratio, batch_generator(batch.seed, batch.x.device))
+        scored = self._scored(batch, hidden).sum(dim=(0, 1))
+        return Prepared(batch, {"hidden": hidden}, {"scored": scored, "weight": batch.weight.sum()})
+
+    def _scored(self, batch: EventBatch, hidden: Tensor) -> Tensor:
+        """Return the weight of each value, (B, 4760, C): hidden, with a measured value, in an event that counts."""
+        return (hidden[..., None] & batch.valid[..., : self._channels]) * batch.weight[:, None, None]
+
+    def score(self, model: nn.Module, prepared: Prepared[EventBatch]) -> StepOutput:
+        """Return the sum over channels of the mean loss of hidden sensors."""
+        batch, hidden = prepared.batch, prepared.drawn["hidden"]
+        has_npho = batch.valid[..., NPHO_CHANNEL]
         prediction: Tensor = model(batch.x, batch.valid, hidden)
         target = batch.x[..., : self._channels]
-        # (B, 4760, C): hidden, with a measured value, in an event that counts.
-        scored = (hidden[..., None] & batch.valid[..., : self._channels]) * batch.weight[:, None, None]
+        scored = self._scored(batch, hidden)
         losses = elementwise_loss(self._loss_fn, prediction, target, self._beta) * scored
         summed, counts = losses.sum(dim=(0, 1)), scored.sum(dim=(0, 1))
         # An event may have no valid time among its hidden sensors, a batch hardly ever.
-        loss = (summed / counts.clamp(min=1.0)).sum()
+        loss = (summed / prepared.totals["scored"].clamp(min=1.0)).sum()
         sums = self._channel_sums(prediction.detach(), target, scored, summed, counts)
-        events = batch.weight.sum()
-        sums["loss"] = (loss * events, events)
+        sums["loss"] = (loss * prepared.totals["weight"], batch.weight.sum())
         counted = (batch.weight > 0)[:, None].expand_as(hidden)
         num_hidden = (hidden & counted).sum()
         sums["actual_mask_ratio"] = (num_hidden, (has_npho & counted).sum())

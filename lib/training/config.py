@@ -2,7 +2,7 @@
 
 import re
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field, field_validator, model_validator
 
@@ -11,6 +11,7 @@ from lib.training.guard_config import GuardConfig
 
 Precision = Literal["none", "bf16"]
 CompileMode = Literal["none", "default", "reduce-overhead", "max-autotune"]
+MicroBatch = Literal["auto"] | Annotated[int, Field(ge=1)]
 
 _RUN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+=-]{0,127}")
 
@@ -44,6 +45,9 @@ class TrainingConfig(Section):
     """Ceiling of the gradient norm; null for none."""
     grad_accum_steps: int = Field(1, ge=1)
     """Batches whose gradients make one step."""
+    micro_batch: MicroBatch = "auto"
+    """Events that go through the model at a time; the gradient stays that of the whole batch. auto: all of them on a
+    GPU, on a CPU as many as stay in its cache."""
     guard: GuardConfig = GuardConfig()
     """Clipping and skipping of gradients far above those before."""
 

@@ -1,8 +1,8 @@
 """What the trainer asks of a task, of its batches and of whoever watches."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
-from typing import Protocol, Self, TypeVar
+from dataclasses import dataclass, field, replace
+from typing import Generic, Protocol, Self, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -15,7 +15,7 @@ class StepOutput:
     """What one batch gave.
 
     Attributes:
-        loss: Mean loss over the weighted events of the batch, scalar.
+        loss: Mean loss over the weighted events of the batch, scalar; of a micro-batch, its share of this mean.
         sums: Sum and count of each metric, scalars on the device of the loss, so that means are exact over ragged
             batches and ranks.
         outputs: What the model said, by name, for whoever watches the validation; detached.
@@ -27,7 +27,7 @@ class StepOutput:
 
 
 class Batch(Protocol):
-    """Events that can move to a device."""
+    """Events that can move to a device and be cut into smaller batches."""
 
     @property
     def num_events(self) -> int:
@@ -38,13 +38,37 @@ class Batch(Protocol):
         """Return the batch on a device."""
         ...
 
+    def rows(self, first: int, last: int) -> Self:
+        """Return the events from ``first`` to before ``last``, as views."""
+        ...
+
 
 B = TypeVar("B", bound=Batch)
 B_contra = TypeVar("B_contra", bound=Batch, contravariant=True)
 B_co = TypeVar("B_co", bound=Batch, covariant=True)
 
 
-class Task(Protocol[B_contra]):
+@dataclass(frozen=True)
+class Prepared(Generic[B]):
+    """A batch with everything decided that must not depend on how it is cut into micro-batches.
+
+    Attributes:
+        batch: The events, as the model will see them.
+        drawn: What was drawn for each event, by name, shape (B, ...), such as hidden sensors.
+        totals: Weights and counts of the whole batch, by name; what its losses are divided by.
+    """
+
+    batch: B
+    drawn: Mapping[str, Tensor] = field(default_factory=dict)
+    totals: Mapping[str, Tensor] = field(default_factory=dict)
+
+    def rows(self, first: int, last: int) -> "Prepared[B]":
+        """Return the events from ``first`` to before ``last``; the totals stay those of the whole."""
+        drawn = {name: values[first:last] for name, values in self.drawn.items()}
+        return replace(self, batch=self.batch.rows(first, last), drawn=drawn)
+
+
+class Task(Protocol[B]):
     """What is learnt: a loss and metrics on a batch."""
 
     @property
@@ -52,8 +76,15 @@ class Task(Protocol[B_contra]):
         """Metrics of the training itself, logged under their bare name instead of ``train/`` and ``val/``."""
         ...
 
-    def step(self, model: nn.Module, batch: B_contra) -> StepOutput:
-        """Run the model on the batch and score it; called for training and for validation alike."""
+    def prepare(self, batch: B, *, training: bool) -> Prepared[B]:
+        """Draw what is random and sum what losses are divided by, for the whole batch."""
+        ...
+
+    def score(self, model: nn.Module, prepared: Prepared[B]) -> StepOutput:
+        """Run the model on a prepared batch or on some rows of it.
+
+        The losses of all rows add up to the loss of the batch.
+        """
         ...
 
 

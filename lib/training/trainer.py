@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from lib.errors import ConfigError
-from lib.training.compilation import compiled
+from lib.training.batch_runner import BatchRunner
 from lib.training.config import TrainingConfig
 from lib.training.ema import WeightAverage
 from lib.training.epoch_sums import EpochSums
@@ -16,9 +16,8 @@ from lib.training.guard import Guard
 from lib.training.meters import MeanMeters
 from lib.training.optimizer import build_optimizer, set_learning_rate
 from lib.training.position import Progress
-from lib.training.precision import autocast
 from lib.training.progress import EpochProgress, epoch_progress
-from lib.training.protocol import B, BatchStream, Observer, StepOutput, Task, Unwatched, Watch
+from lib.training.protocol import B, BatchStream, Observer, Task, Unwatched, Watch
 from lib.training.random_state import seed_step
 from lib.training.schedule import Schedule
 from lib.training.skip_ledger import SkipLedger
@@ -67,7 +66,7 @@ class Trainer(Generic[B]):
         trainable = {name: parameter for name, parameter in model.named_parameters() if parameter.requires_grad}
         self._parameters = list(trainable.values())
         self._device = self._parameters[0].device
-        self._compiled = compiled(model, config)
+        self._runner = BatchRunner(model, task, config, self._device)
         self._guard = Guard(config.guard, config.grad_clip, self._device)
         self._sums = EpochSums()
         self.optimizer = build_optimizer(model, lr=config.lr, weight_decay=config.weight_decay)
@@ -137,25 +136,30 @@ class Trainer(Generic[B]):
 
     def _step(self, batches: Iterator[B], progress: EpochProgress) -> None:
         """Take one optimizer step over an accumulation window."""
-        seed_step(self._config.seed, self.progress.steps_done)
-        self.optimizer.zero_grad(set_to_none=True)
         begin = time.perf_counter()
-        identities: list[Identity] = []
-        for _ in range(self._config.grad_accum_steps):
-            start = time.perf_counter()
-            batch = next(batches)
-            self._sums.waiting += time.perf_counter() - start
-            identities.append(self._identify(batch) if self._identify else {})
-            output = self._forward(batch)
-            (output.loss / self._config.grad_accum_steps).backward()
+        window = self._runner.accumulate(self._timed(batches), self._config.grad_accum_steps, self._begin_step)
+        for batch, output in zip(window.batches, window.outputs, strict=True):
             finite = self._guard.see_loss(output.loss)
             self._sums.meters.add(output.sums, included=finite)
             self._sums.events += batch.num_events
             progress.advance(batch.num_events)
         accepted = self._guard.judge(self._parameters)
-        self._skips.note(self.progress.steps_done, identities)
+        identify = self._identify
+        self._skips.note(self.progress.steps_done, [identify(batch) if identify else {} for batch in window.batches])
         self._apply(accepted)
         self._sums.seconds += time.perf_counter() - begin
+
+    def _begin_step(self) -> None:
+        seed_step(self._config.seed, self.progress.steps_done)
+        self.optimizer.zero_grad(set_to_none=True)
+
+    def _timed(self, batches: Iterator[B]) -> Iterator[B]:
+        """Yield the batches and note how long each was waited for."""
+        while True:
+            start = time.perf_counter()
+            batch = next(batches)
+            self._sums.waiting += time.perf_counter() - start
+            yield batch
 
     def _look(self) -> None:
         """Read what the guard decided on the last steps; the only wait for the device."""
@@ -168,10 +172,6 @@ class Trainer(Generic[B]):
     def _heed(self) -> None:
         if self._watch.must_stop():
             raise InterruptedEpochError
-
-    def _forward(self, batch: B) -> StepOutput:
-        with autocast(self._config.precision, self._device):
-            return self._task.step(self._compiled, batch.to(self._device))
 
     def _apply(self, accepted: Tensor) -> None:
         # The fused optimizer reads these two on the device and leaves everything as it was where found_inf is 1.
@@ -201,7 +201,7 @@ class Trainer(Generic[B]):
         with epoch_progress("validation", self._validation.batches_per_epoch) as progress:
             # Validation always sees the order and the masks of epoch 0, so that its metrics can be compared.
             for batch in self._validation.epoch(0):
-                output = self._forward(batch)
+                output = self._runner.evaluate(batch)
                 meters.add(output.sums)
                 for observer in self._observers:
                     observer.validation_batch(batch, output)

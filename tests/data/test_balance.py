@@ -175,9 +175,7 @@ def test_quantities_may_be_named_as_the_tasks_are(quantities, expected):
 
 
 def test_too_many_bins_are_refused():
-    with pytest.raises(
-        ValueError, match=r"uvwFI are 3 quantities with 500 bins each; at most 3 .* 1000000"
-    ):
+    with pytest.raises(ValueError, match=r"uvwFI are 3 quantities with 500 bins each; at most 3 .* 1000000"):
         BalanceConfig(quantities="uvwFI", bins=500)
     with pytest.raises(ValueError, match=r"angle and u and v are 4 quantities"):
         BalanceConfig(quantities=["angle", "u", "v"], bins=2)

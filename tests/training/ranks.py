@@ -12,7 +12,7 @@ import torch.distributed as dist
 from torch import nn
 
 from lib.training.config import TrainingConfig
-from lib.training.protocol import StepOutput
+from lib.training.protocol import Prepared, StepOutput
 from lib.training.trainer import Trainer
 from tests.training.toy import ToyBatch, ToyStream, ToyTask, toy_model, weights_of
 
@@ -26,9 +26,11 @@ class SpoiltLossTask(ToyTask):
         self._spoilt = spoilt
         self._batch = 0
 
-    def step(self, model: nn.Module, batch: ToyBatch) -> StepOutput:
-        output = super().step(model, batch)
-        spoilt = model.training and self._batch in self._spoilt
+    def score(self, model: nn.Module, prepared: Prepared[ToyBatch]) -> StepOutput:
+        output = super().score(model, prepared)
+        if not torch.is_grad_enabled():
+            return output
+        spoilt = self._batch in self._spoilt
         self._batch += 1
         return replace(output, loss=output.loss + torch.nan) if spoilt else output
 

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from lib.training.config import TrainingConfig
-from lib.training.protocol import StepOutput
+from lib.training.protocol import Prepared, StepOutput
 from lib.training.random_state import seed_initialization
 from lib.training.trainer import Trainer
 
@@ -24,6 +24,9 @@ class ToyBatch:
 
     def to(self, device: torch.device) -> "ToyBatch":
         return replace(self, x=self.x.to(device), y=self.y.to(device))
+
+    def rows(self, first: int, last: int) -> "ToyBatch":
+        return replace(self, x=self.x[first:last], y=self.y[first:last])
 
 
 class ToyStream:
@@ -47,12 +50,16 @@ class ToyStream:
 class ToyTask:
     run_metrics = frozenset({"actual_share"})
 
-    def step(self, model: nn.Module, batch: ToyBatch) -> StepOutput:
+    def prepare(self, batch: ToyBatch, *, training: bool) -> Prepared[ToyBatch]:
+        return Prepared(batch, totals={"events": torch.tensor(float(len(batch.x)))})
+
+    def score(self, model: nn.Module, prepared: Prepared[ToyBatch]) -> StepOutput:
+        batch = prepared.batch
         prediction = model(batch.x).float()
         summed = (prediction - batch.y).square().sum()
         count = torch.tensor(float(len(batch.x)))
         sums = {"loss": (summed, count), "actual_share": (count / 2, count)}
-        return StepOutput(summed / count, sums, {"prediction": prediction.detach()})
+        return StepOutput(summed / prepared.totals["events"], sums, {"prediction": prediction.detach()})
 
 
 class ToyObserver:
