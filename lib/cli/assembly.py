@@ -15,7 +15,7 @@ from lib.models.config import num_channels
 from lib.models.inpainter import Inpainter
 from lib.models.mae import MaskedAutoencoder
 from lib.models.regressor import Regressor
-from lib.tasks.regression import RegressionTask
+from lib.tasks.regression import RegressionTask, tasks_to_balance
 from lib.tasks.restoration import RestorationTask
 from lib.training.protocol import Observer, Prepared, StepOutput
 
@@ -82,7 +82,12 @@ def assemble(config: TrainingConfiguration, normalization: Normalization) -> Ass
 
 def _assemble_regressor(config: RegressorConfig, normalization: Normalization) -> Assembly:
     task = RegressionTask(config.tasks, normalization, config.training.channel_dropout_rate)
-    model = Regressor(config.model, {target.name: target.width for target in task.targets}, normalization)
+    model = Regressor(
+        config.model,
+        {target.name: target.head_width for target in task.targets},
+        normalization,
+        balanced_tasks=tasks_to_balance(config.tasks) if config.training.loss_balance == "auto" else [],
+    )
     observer = ResolutionObserver(task.targets)
     about = {"targets": {target.name: target.as_dict() for target in task.targets}}
     return Assembly(model, task, about, [observer], [observer])

@@ -6,7 +6,7 @@ from typing import Final
 
 import numpy as np
 
-from lib.geometry.coordinates import emission_vector, opening_angle
+from lib.geometry.coordinates import emission_angles, emission_vector, opening_angle
 from lib.geometry.sensors import FloatArray
 
 _DIFFERENCE: Final = "predicted \N{MINUS SIGN} true"
@@ -39,12 +39,13 @@ def task_residuals(task: str, predicted: FloatArray, true: FloatArray) -> list[R
     """Return the residuals of a regression task.
 
     Args:
-        task: ``angle`` (theta and phi in degrees), ``energy`` (GeV), ``timing`` (s) or ``uvwFI`` (cm).
+        task: ``angle`` (theta and phi in degrees), ``angleVec`` (unit vector), ``energy`` (GeV), ``timing`` (s) or
+            ``uvwFI`` (cm).
         predicted: Predictions, shape (N, width).
         true: Truth, shape (N, width).
 
     Returns:
-        angle: theta, phi and opening angle in degrees. energy: relative, in per cent. timing: ps.
+        angle, angleVec: theta, phi and opening angle in degrees. energy: relative, in per cent. timing: ps.
         uvwFI: u, v, w and distance in mm.
     """
     return _OF_TASK[task](np.asarray(predicted, dtype=np.float64), np.asarray(true, dtype=np.float64))
@@ -60,6 +61,10 @@ def _angle(predicted: FloatArray, true: FloatArray) -> list[Residuals]:
         Residuals("phi", "deg", difference[:, 1], true[:, 1], f"{_DIFFERENCE} phi", "true phi (deg)"),
         Residuals("opening angle", "deg", opening, true[:, 0], "opening angle", "true theta (deg)", is_distance=True),
     ]
+
+
+def _direction(predicted: FloatArray, true: FloatArray) -> list[Residuals]:
+    return _angle(emission_angles(predicted), emission_angles(true))
 
 
 def _energy(predicted: FloatArray, true: FloatArray) -> list[Residuals]:
@@ -85,6 +90,7 @@ def _position(predicted: FloatArray, true: FloatArray) -> list[Residuals]:
 
 _OF_TASK: Final[dict[str, Callable[[FloatArray, FloatArray], list[Residuals]]]] = {
     "angle": _angle,
+    "angleVec": _direction,
     "energy": _energy,
     "timing": _timing,
     "uvwFI": _position,

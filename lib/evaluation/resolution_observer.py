@@ -28,7 +28,7 @@ class ResolutionObserver:
     """
 
     def __init__(self, targets: Sequence[Target]) -> None:
-        self._targets = targets
+        self._targets = [target for target in targets if target.transform != "classes"]
         self._rows: list[dict[str, Tensor]] = []
         self._last: dict[str, TaskPredictions] = {}
 
@@ -77,6 +77,8 @@ def resolution_metrics(predictions: TaskPredictions) -> dict[str, float]:
     """Return what is logged of one target after each validation."""
     residual = predictions.predicted - predictions.true
     match predictions.target.name:
+        case "angleVec":
+            return {"vector_res_68pct_deg": quantile_68(opening_angle(predictions.predicted, predictions.true)).value}
         case "angle":
             psi = opening_angle(emission_vector(predictions.predicted), emission_vector(predictions.true))
             return {"val_resolution_deg": quantile_68(psi).value}

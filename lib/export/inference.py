@@ -73,14 +73,14 @@ def infer(options: InferenceOptions) -> InferenceResult:
     """
     model = ExportedModel.open(options.model, num_threads=options.num_threads)
     metadata = model.metadata
-    truth = tuple(output.truth_branch for output in metadata.outputs) if options.compare_truth else ()
+    truth = tuple(output.truth_branch for output in metadata.values) if options.compare_truth else ()
     # The names come from the model and not from a configuration that could be changed.
     advice = BranchAdvice(tree="", npho="", time="", truth="Leave out --compare_truth")
     plan = BranchPlan(metadata.tree_name, metadata.npho_branch, metadata.time_branch, truth, advice=advice)
     files = _check_inputs(options, plan)
     _refuse_overwriting(options.output, files)
     num_events = sum(file.num_entries for file in files)
-    comparison = TruthComparison(metadata.outputs) if options.compare_truth else None
+    comparison = TruthComparison(metadata.values) if options.compare_truth else None
     logger.info("%d events in %d files; %s", num_events, len(files), model.provider)
     chunks = iterate_raw(files, plan, chunk=CHUNK_EVENTS, threads=_READING_THREADS)
     with prediction_file(options.output, metadata) as writer:

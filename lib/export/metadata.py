@@ -4,11 +4,13 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Literal, TypeAlias
 
 from lib.errors import ExportError
 
-FORMAT: Final = "1"
+FORMAT: Final = "2"
+
+OutputRole: TypeAlias = Literal["value", "error", "probability"]
 
 # Keys of the properties in the file; the prefix keeps them apart from those of other tools.
 _PREFIX: Final = "xec_"
@@ -23,13 +25,15 @@ class OutputDescription:
         name: Name of the output in the graph; that of its task.
         labels: Name of each component, in order.
         unit: Unit of the components.
-        truth_branch: Branch that holds the same quantity where it is known.
+        truth_branch: Branch that holds the same quantity, or what it is an error or a probability of.
+        role: What it is: a value, the predicted error of the values beside it, or the probability of each class.
     """
 
     name: str
     labels: tuple[str, ...]
     unit: str
     truth_branch: str
+    role: OutputRole = "value"
 
 
 @dataclass(frozen=True)
@@ -97,6 +101,11 @@ class ModelMetadata:
             raise ExportError(
                 f"{source}: damaged metadata ({type(error).__name__}: {error}). Export the model again."
             ) from error
+
+    @property
+    def values(self) -> tuple[OutputDescription, ...]:
+        """Outputs that are compared with the truth: neither errors nor probabilities."""
+        return tuple(output for output in self.outputs if output.role == "value")
 
     @classmethod
     def _from_texts(cls, texts: dict[str, str]) -> "ModelMetadata":

@@ -7,9 +7,8 @@ import torch
 
 from lib.errors import ExportError
 from lib.export.odd_events import KINDS, FloatArray, generate_events
-from lib.export.physical_regressor import PhysicalRegressor
+from lib.export.physical_regressor import PhysicalOutput, PhysicalRegressor
 from lib.export.session import ExportedModel
-from lib.tasks.targets import Target
 
 TOLERANCE = 1e-5
 """Largest difference that is accepted, in units of each output's spread or of its distance from the centre."""
@@ -35,28 +34,28 @@ def check_parity(model: PhysicalRegressor, exported: ExportedModel, *, seed: int
     npho, time = generate_events(NUM_EVENTS, np.random.default_rng(seed))
     eager, other = _predict_in_torch(model, npho, time), _predict_exported(exported, npho, time)
     differences: dict[str, float] = {}
-    for target in model.targets:
-        original, result = eager[target.name], other[target.name]
-        per_event = scaled_difference(target, original, result)
+    for output in model.outputs:
+        target, original, result = output.target, eager[output.name], other[output.name]
+        per_event = scaled_difference(output, original, result)
         worst = int(np.argmax(per_event))
-        differences[target.name] = float(per_event[worst])
+        differences[output.name] = float(per_event[worst])
         if per_event[worst] > TOLERANCE:
             raise ExportError(
-                f"Output {target.name!r} of the exported model differs by {per_event[worst]:.2g} of its spread, "
+                f"Output {output.name!r} of the exported model differs by {per_event[worst]:.2g} of its spread, "
                 f"accepted are {TOLERANCE:g}: {result[worst]} against {original[worst]} {target.unit} for generated "
                 f"event {worst} ({KINDS[worst % len(KINDS)]}). The file was not written."
             )
     return differences
 
 
-def scaled_difference(target: Target, left: FloatArray, right: FloatArray) -> FloatArray:
+def scaled_difference(output: PhysicalOutput, left: FloatArray, right: FloatArray) -> FloatArray:
     """Return the largest difference of each event, shape (B,), in units of the target's spread.
 
     An odd event may be predicted many spreads from the centre, where float32 has fewer digits after the point: there
     the unit is the distance from the centre.
 
     Args:
-        target: Supplies centre and spread; for a logarithmic target the spread grows with the value.
+        output: Supplies centre and spread; for a logarithmic target the spread grows with the value.
         left: Predictions of one form, shape (B, width), in the target's unit.
         right: Predictions of the other form.
 
@@ -64,11 +63,18 @@ def scaled_difference(target: Target, left: FloatArray, right: FloatArray) -> Fl
         Infinite where a value is finite in one form alone, or infinite with another sign.
     """
     same = (left == right) | (np.isnan(left) & np.isnan(right))
-    scaled = [target.to_scaled(torch.as_tensor(values, dtype=torch.float64)).numpy() for values in (left, right)]
+    scaled = [_scaled(output, values) for values in (left, right)]
     with np.errstate(invalid="ignore"):
         difference = np.abs(scaled[0] - scaled[1]) / np.maximum(1.0, np.abs(scaled[0]))
     comparable = np.isfinite(left) & np.isfinite(right)
     return np.where(same, 0.0, np.where(comparable, difference, np.inf)).max(axis=1)
+
+
+def _scaled(output: PhysicalOutput, values: FloatArray) -> FloatArray:
+    if output.role == "value":
+        return output.target.to_scaled(torch.as_tensor(values, dtype=torch.float64)).numpy()
+    # Errors and probabilities have their zero at zero.
+    return values.astype(np.float64) / np.array([output.target.unit_scale(i) for i in range(output.target.width)])
 
 
 def _batches() -> list[slice]:
@@ -85,7 +91,7 @@ def _batches() -> list[slice]:
 def _predict_in_torch(model: PhysicalRegressor, npho: FloatArray, time: FloatArray) -> dict[str, FloatArray]:
     with torch.inference_mode():
         parts = [model(torch.from_numpy(npho[rows]), torch.from_numpy(time[rows])) for rows in _batches()]
-    return _joined([target.name for target in model.targets], [[value.numpy() for value in part] for part in parts])
+    return _joined([output.name for output in model.outputs], [[value.numpy() for value in part] for part in parts])
 
 
 def _predict_exported(exported: ExportedModel, npho: FloatArray, time: FloatArray) -> dict[str, FloatArray]:

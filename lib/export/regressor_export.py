@@ -16,7 +16,7 @@ from lib.export.metadata import ModelMetadata, OutputDescription
 from lib.export.odd_events import generate_events
 from lib.export.onnx_graph import build_graph
 from lib.export.parity import check_parity
-from lib.export.physical_regressor import PhysicalRegressor
+from lib.export.physical_regressor import PhysicalRegressor, physical_outputs
 from lib.export.session import INPUT_NAMES, ExportedModel
 from lib.models.regressor import Regressor
 from lib.tasks.restore import TrainedModel
@@ -63,7 +63,7 @@ def export_regressor(trained: TrainedModel, path: Path, *, tasks: Sequence[str] 
     npho, time = generate_events(4, np.random.default_rng(0))
     examples = dict(zip(INPUT_NAMES, (torch.from_numpy(npho), torch.from_numpy(time)), strict=True))
     metadata = describe(trained, targets)
-    names = [target.name for target in targets]
+    names = [output.name for output in model.outputs]
     try:
         with atomic_path(path) as temporary:
             program = build_graph(model, examples, names, metadata.to_properties())
@@ -86,7 +86,10 @@ def describe(trained: TrainedModel, targets: Sequence[Target]) -> ModelMetadata:
     canonical = json.dumps(checkpoint.config, sort_keys=True, separators=(",", ":"))
     return ModelMetadata(
         kind=checkpoint.kind,
-        outputs=tuple(OutputDescription(target.name, target.labels, target.unit, target.branch) for target in targets),
+        outputs=tuple(
+            OutputDescription(output.name, output.target.labels, output.target.unit, output.target.branch, output.role)
+            for output in physical_outputs(targets)
+        ),
         tree_name=checkpoint.config["data"]["tree_name"],
         npho_branch=checkpoint.about["branches"]["npho"],
         time_branch=checkpoint.about["branches"]["time"],

@@ -1,6 +1,7 @@
 """The regressor: encoder and one head per task."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from typing import Final
 
 from torch import Tensor, nn
 
@@ -8,7 +9,11 @@ from lib.data.normalization import Normalization
 from lib.models.config import RegressorModelConfig
 from lib.models.encoder_model import EncoderModel
 from lib.models.heads import RegressionHead
+from lib.models.loss_balance import LossBalance
 from lib.nn.initialization import initialize, shrink_outputs
+
+BALANCE_PREFIX: Final = "log_size_"
+"""Prefix of a task's name under which its learnt loss weight stands among the predictions."""
 
 
 class Regressor(EncoderModel):
@@ -18,10 +23,16 @@ class Regressor(EncoderModel):
         config: Its settings.
         head_dims: Numbers that each task predicts, by task name.
         normalization: The transform that made the inputs.
+        balanced_tasks: Tasks whose loss weights are learnt.
     """
 
     def __init__(
-        self, config: RegressorModelConfig, head_dims: Mapping[str, int], normalization: Normalization
+        self,
+        config: RegressorModelConfig,
+        head_dims: Mapping[str, int],
+        normalization: Normalization,
+        *,
+        balanced_tasks: Sequence[str] = (),
     ) -> None:
         super().__init__(config, normalization, freeze=config.freeze_encoder)
         num_tokens = len(self.encoder.token_faces)
@@ -31,6 +42,7 @@ class Regressor(EncoderModel):
                 for name, out_dim in head_dims.items()
             }
         )
+        self.balance = LossBalance(balanced_tasks) if balanced_tasks else None
         initialize(self)
         # Predictions start near zero, so that the first steps do not shake the encoder.
         shrink_outputs(self.heads.values())
@@ -43,7 +55,12 @@ class Regressor(EncoderModel):
             valid: True where a value was measured, shape (B, 4760, 2).
 
         Returns:
-            By task name, shape (B, width of the task).
+            By task name, shape (B, numbers of its head); and for each task with a learnt loss weight the logarithm of
+            the size of its loss, a scalar. It is among the outputs because the gradients of distributed training and
+            of a compiled model come from what the forward pass uses.
         """
         tokens = self.encoder(x, valid)
-        return {name: head(tokens) for name, head in self.heads.items()}
+        said = {name: head(tokens) for name, head in self.heads.items()}
+        if self.balance is not None:
+            said |= {BALANCE_PREFIX + name: size for name, size in self.balance().items()}
+        return said

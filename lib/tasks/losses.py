@@ -1,9 +1,18 @@
-"""Losses of residuals, element by element."""
+"""Losses of residuals, of likelihoods and of directions, in float32 whatever the precision of the prediction."""
 
+from typing import Final
+
+import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from lib.tasks.config import LossName
+
+DEFAULT_BETA: Final = 0.1
+"""Scaled residual at which smooth_l1 and huber become linear."""
+
+# The gradient of a square root is infinite at zero; 1e-6 rad is far below what is measured.
+_LEAST_SINE: Final = 1e-6
 
 
 def elementwise_loss(name: LossName, prediction: Tensor, target: Tensor, beta: float) -> Tensor:
@@ -28,3 +37,52 @@ def elementwise_loss(name: LossName, prediction: Tensor, target: Tensor, beta: f
             return F.l1_loss(prediction, target, reduction="none")
         case "mse":
             return F.mse_loss(prediction, target, reduction="none")
+
+
+def gaussian_nll(residual: Tensor, log_sigma: Tensor, beta: float) -> Tensor:
+    """Return the negative logarithm of a Gaussian likelihood, each element weighed by its variance to the power beta.
+
+    Without the weight, events with a small predicted variance take over the gradient of the mean: it goes with
+    residual / variance. The weight takes no part in the gradient.
+
+    Args:
+        residual: Prediction minus truth, any shape.
+        log_sigma: Logarithm of the predicted standard deviation, same shape.
+        beta: 0 for the plain likelihood, 1 for the gradient of a squared residual.
+
+    Source: M. Seitzer et al., "On the Pitfalls of Heteroscedastic Uncertainty Estimation with Probabilistic Neural
+        Networks", arXiv:2203.09168, eq. 5.
+    """
+    likelihood = 0.5 * (residual * torch.exp(-log_sigma)).square() + log_sigma
+    return torch.exp(2.0 * beta * log_sigma.detach()) * likelihood
+
+
+def laplace_nll(residual: Tensor, log_width: Tensor) -> Tensor:
+    """Return the negative logarithm of a Laplace likelihood (without ln 2) for residuals of any shape.
+
+    Args:
+        residual: Prediction minus truth.
+        log_width: Logarithm of the predicted scale, the mean of the absolute residual.
+    """
+    return residual.abs() * torch.exp(-log_width) + log_width
+
+
+def unit_vector(angles: Tensor) -> Tensor:
+    """Return the emission directions of (theta, phi) in degrees, (B, 2) -> (B, 3)."""
+    theta, phi = torch.deg2rad(angles).unbind(dim=1)
+    return torch.stack([-theta.sin() * phi.cos(), theta.sin() * phi.sin(), theta.cos()], dim=1)
+
+
+def cosine_distance(first: Tensor, second: Tensor) -> Tensor:
+    """Return 1 minus the cosine of the angle between unit vectors of shape (B, 3), shape (B,).
+
+    Written as half of the squared chord, which keeps its digits at small angles.
+    """
+    return 0.5 * (first - second).square().sum(dim=1)
+
+
+def opening_angle(first: Tensor, second: Tensor) -> Tensor:
+    """Return the angle in radians between vectors of shape (B, 3), shape (B,); its gradient is finite at zero, too."""
+    squared_sine = torch.linalg.cross(first, second).square().sum(dim=1)
+    sine = torch.sqrt(squared_sine + _LEAST_SINE**2)
+    return torch.atan2(sine, (first * second).sum(dim=1))

@@ -1,20 +1,22 @@
-"""Regression of emission angle, energy, time and first interaction point."""
+"""Regression of emission angle, energy, time, first interaction point and number of photons."""
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Final
 
 import torch
 from torch import Tensor, nn
 
 from lib.data.batch import EventBatch
 from lib.data.normalization import Normalization
-from lib.tasks.config import TaskConfig, TasksConfig
-from lib.tasks.losses import elementwise_loss
+from lib.models.loss_balance import balanced
+from lib.models.regressor import BALANCE_PREFIX
+from lib.tasks.config import TaskConfig, TasksConfig, error_model
+from lib.tasks.target_loss import event_losses
 from lib.tasks.targets import Target, enabled_targets
 from lib.training.protocol import Prepared, StepOutput
 
-DEFAULT_BETA: Final = 0.1
+ERROR_SUFFIX = "_sigma"
+"""What follows a task's name in the name of its predicted errors."""
 
 
 class RegressionTask:
@@ -50,38 +52,29 @@ class RegressionTask:
     def score(self, model: nn.Module, prepared: Prepared[EventBatch]) -> StepOutput:
         """Return the weighted sum of the losses of all targets, each a mean over components and events."""
         batch = prepared.batch
-        scaled: dict[str, Tensor] = model(batch.x, batch.valid)
+        said: dict[str, Tensor] = model(batch.x, batch.valid)
         count = batch.weight.sum()
         sums: dict[str, tuple[Tensor, Tensor]] = {}
         total = torch.zeros((), device=batch.x.device)
         for target in self.targets:
-            losses = self._event_losses(target, scaled[target.name], batch.truth[target.branch])
+            settings = self._settings[target.name]
+            losses = event_losses(target, settings, said[target.name], batch.truth[target.branch])
             summed = (losses * batch.weight).sum()
             sums[f"loss_{target.name}"] = (summed, count)
-            total = total + self._settings[target.name].weight * summed
+            log_size = said.get(BALANCE_PREFIX + target.name)
+            if log_size is not None:
+                sums[f"loss_weight_{target.name}"] = (settings.weight * torch.exp(-log_size.detach()) * count, count)
+                summed = balanced(summed, log_size, count)
+            total = total + settings.weight * summed
         sums["loss"] = (total, count)
-        outputs = {target.name: target.to_physical(scaled[target.name].detach()) for target in self.targets}
-        return StepOutput(total / prepared.totals["weight"], sums, outputs)
+        return StepOutput(total / prepared.totals["weight"], sums, self._outputs(said))
 
-    def _event_losses(self, target: Target, scaled: Tensor, truth: Tensor) -> Tensor:
-        """Return the loss of each event, shape (B,)."""
-        settings = self._settings[target.name]
-        wanted = target.to_scaled(truth)
-        if settings.loss_beta is None:
-            return elementwise_loss(settings.loss_fn, scaled, wanted, DEFAULT_BETA).mean(dim=1)
-        # A beta in physical units differs among components of different scale.
-        columns = [
-            elementwise_loss(settings.loss_fn, scaled[:, [i]], wanted[:, [i]], settings.loss_beta / unit_scale)
-            for i, unit_scale in enumerate(self._unit_scales(target))
-        ]
-        return torch.cat(columns, dim=1).mean(dim=1)
-
-    @staticmethod
-    def _unit_scales(target: Target) -> list[float]:
-        """Return the physical residual that scaled 1 stands for, of each component, at the centre."""
-        if target.logarithmic:
-            return [centre * scale for centre, scale in zip(target.centre, target.scale, strict=True)]
-        return list(target.scale)
+    def _outputs(self, said: dict[str, Tensor]) -> dict[str, Tensor]:
+        """Return what the heads said in physical units, and the predicted errors beside it."""
+        heads = {target: said[target.name].detach() for target in self.targets}
+        values = {target.name: target.to_physical(head) for target, head in heads.items()}
+        errors = {target.name + ERROR_SUFFIX: target.to_error(head) for target, head in heads.items() if target.errors}
+        return values | errors
 
     def _drop_channels(self, batch: EventBatch) -> EventBatch:
         """Return the batch with random sensors taken out, as if they were dead."""
@@ -91,3 +84,11 @@ class RegressionTask:
         channels = zip(batch.x.unbind(dim=-1), self._sentinels, strict=True)
         x = torch.stack([torch.where(dropped, sentinel, channel) for channel, sentinel in channels], dim=-1)
         return replace(batch, x=x, valid=batch.valid & ~dropped[..., None])
+
+
+def tasks_to_balance(tasks: TasksConfig) -> list[str]:
+    """Return the targets whose loss weights can be learnt.
+
+    Likelihoods are left out: they know their own scale, and a loss that can be negative has no size.
+    """
+    return [name for name, task in tasks.enabled().items() if error_model(task.loss_fn) is None]

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from lib.data.batch import EventBatch
 from lib.data.normalization import Normalization
 from lib.tasks.config import RestorationTrainingConfig
-from lib.tasks.losses import elementwise_loss
+from lib.tasks.losses import DEFAULT_BETA, elementwise_loss
 from lib.tasks.masking import batch_generator, draw_hidden
 from lib.training.protocol import Prepared, StepOutput
 
@@ -36,7 +36,7 @@ class RestorationTask:
         self._channels = channels
         self._normalization = normalization
         self._loss_fn = training.loss_fn
-        self._beta = training.loss_beta
+        self._beta = DEFAULT_BETA if training.loss_beta is None else training.loss_beta
 
     @property
     def truth_branches(self) -> list[str]:

@@ -13,6 +13,7 @@ from lib.models.inpainter import Inpainter
 from lib.models.mae import MaskedAutoencoder
 from lib.models.regressor import Regressor
 from lib.tasks.config import TasksConfig
+from lib.tasks.regression import tasks_to_balance
 from lib.tasks.targets import Target, enabled_targets
 from lib.training.checkpoint import Checkpoint, load_weights
 
@@ -62,8 +63,13 @@ def _build(checkpoint: Checkpoint, targets: Sequence[Target], normalization: Nor
     settings = _section(checkpoint, "model", path)
     match checkpoint.kind:
         case "regressor":
-            widths = {target.name: target.width for target in targets}
-            return Regressor(validate(RegressorModelConfig, settings), widths, normalization)
+            has_balance = any(name.startswith("balance.") for name in checkpoint.model)
+            return Regressor(
+                validate(RegressorModelConfig, settings),
+                {target.name: target.head_width for target in targets},
+                normalization,
+                balanced_tasks=tasks_to_balance(_tasks(checkpoint, path)) if has_balance else [],
+            )
         case "mae":
             return MaskedAutoencoder(validate(MaeModelConfig, settings), normalization)
         case "inpainter":

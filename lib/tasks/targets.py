@@ -4,13 +4,24 @@ Every target is learnt as (value - centre) / scale. The constants describe the d
 so that models trained on different samples speak the same language; they travel with every checkpoint.
 """
 
-from dataclasses import dataclass
+import math
+from dataclasses import dataclass, replace
+from typing import ClassVar, Final, Literal, TypeAlias
 
 import torch
 from torch import Tensor
 
 from lib.data import branches
-from lib.tasks.config import TasksConfig
+from lib.tasks.config import ErrorModel, TasksConfig, error_model
+
+# Largest logarithm of a predicted error in scaled units. The bound is smooth, so that no gradient dies on it.
+LOG_ERROR_BOUND: Final = 10.0
+# Half-width of the central 68.27 % in units of the scale parameter that each likelihood knows.
+_HALF_WIDTH: Final[dict[ErrorModel, float]] = {"gaussian": 1.0, "laplace": -math.log(1.0 - 0.6827)}
+# A direction of length zero has none; far below what a network says.
+_SHORTEST: Final = 1e-6
+
+Transform: TypeAlias = Literal["linear", "logarithmic", "direction", "classes"]
 
 
 @dataclass(frozen=True)
@@ -24,7 +35,7 @@ class Target:
         unit: Unit at the border.
         centre: Value of each component that becomes 0.
         scale: Distance from the centre that becomes 1.
-        logarithmic: Whether the logarithm of value / centre is learnt instead of the difference.
+        errors: Likelihood whose width the head says beside each value; None for values alone.
     """
 
     name: str
@@ -33,52 +44,158 @@ class Target:
     unit: str
     centre: tuple[float, ...]
     scale: tuple[float, ...]
-    logarithmic: bool = False
+    errors: ErrorModel | None = None
+
+    transform: ClassVar[Transform] = "linear"
 
     @property
     def width(self) -> int:
         """Number of components."""
         return len(self.labels)
 
+    @property
+    def head_width(self) -> int:
+        """Numbers that the head says: the scaled values and, where errors are learnt, the logarithm of each."""
+        return self.width if self.errors is None else 2 * self.width
+
     def to_scaled(self, value: Tensor) -> Tensor:
         """Return what the head should say for physical values, both of shape (B, width)."""
         # Centre and scale stay numbers: a tensor of them would be copied to the device, and the copy waits for it.
         components = zip(value.unbind(dim=1), self.centre, self.scale, strict=True)
-        if self.logarithmic:
-            return torch.stack([torch.log(one / centre) / scale for one, centre, scale in components], dim=1)
         return torch.stack([(one - centre) / scale for one, centre, scale in components], dim=1)
 
-    def to_physical(self, scaled: Tensor) -> Tensor:
-        """Return physical values of what the head said, both of shape (B, width); the inverse of ``to_scaled``."""
-        components = zip(scaled.float().unbind(dim=1), self.centre, self.scale, strict=True)
-        if self.logarithmic:
-            return torch.stack([centre * torch.exp(one * scale) for one, centre, scale in components], dim=1)
+    def to_physical(self, said: Tensor) -> Tensor:
+        """Return physical values, shape (B, width), of what the head said, (B, head_width); inverts ``to_scaled``."""
+        components = zip(self.scaled_values(said).unbind(dim=1), self.centre, self.scale, strict=True)
         return torch.stack([centre + one * scale for one, centre, scale in components], dim=1)
 
-    def as_dict(self) -> dict[str, str | bool | list[float]]:
+    def to_error(self, said: Tensor) -> Tensor:
+        """Return the predicted errors in the target's unit, shape (B, width).
+
+        An error is half of the central interval that holds 68.27 % of the predicted likelihood: the standard deviation
+        of a Gaussian, 1.148 of the scale of a Laplace distribution.
+        """
+        unit = self._unit_of_error(said)
+        widths = zip(self.log_width(said).exp().unbind(dim=1), unit.unbind(dim=1), strict=True)
+        factor = _HALF_WIDTH[self.errors] if self.errors else 1.0
+        return torch.stack([factor * width * one for width, one in widths], dim=1)
+
+    def scaled_values(self, said: Tensor) -> Tensor:
+        """Return the scaled values of what the head said, shape (B, width), float32."""
+        return said[:, : self.width].float()
+
+    def log_width(self, said: Tensor) -> Tensor:
+        """Return the logarithm of the width of the likelihood of each scaled value, shape (B, width), float32.
+
+        Raises:
+            ValueError: If the head says no errors.
+        """
+        if self.errors is None:
+            raise ValueError(f"the head of {self.name!r} says no errors; they come with gaussian_nll and laplace_nll")
+        return LOG_ERROR_BOUND * torch.tanh(said[:, self.width :].float() / LOG_ERROR_BOUND)
+
+    def unit_scale(self, component: int) -> float:
+        """Return the physical residual of a component that scaled 1 stands for, at the centre."""
+        return self.scale[component]
+
+    def _unit_of_error(self, said: Tensor) -> Tensor:
+        """Return the physical error that a scaled error of 1 stands for, shape (B, width)."""
+        columns = zip(self.scaled_values(said).unbind(dim=1), self.scale, strict=True)
+        return torch.stack([torch.full_like(one, scale) for one, scale in columns], dim=1)
+
+    def as_dict(self) -> dict[str, str | list[float] | None]:
         """Return what a reader of a checkpoint needs to invert the transform."""
         return {
             "branch": self.branch,
             "unit": self.unit,
             "centre": list(self.centre),
             "scale": list(self.scale),
-            "logarithmic": self.logarithmic,
+            "transform": self.transform,
+            "errors": self.errors,
         }
 
 
+@dataclass(frozen=True)
+class LogarithmicTarget(Target):
+    """A positive quantity of which the logarithm of value / centre is learnt, in units of the scale."""
+
+    transform: ClassVar[Transform] = "logarithmic"
+
+    def to_scaled(self, value: Tensor) -> Tensor:
+        """Return what the head should say, shape (B, width)."""
+        components = zip(value.unbind(dim=1), self.centre, self.scale, strict=True)
+        return torch.stack([torch.log(one / centre) / scale for one, centre, scale in components], dim=1)
+
+    def to_physical(self, said: Tensor) -> Tensor:
+        """Return physical values, shape (B, width), always positive."""
+        components = zip(self.scaled_values(said).unbind(dim=1), self.centre, self.scale, strict=True)
+        return torch.stack([centre * torch.exp(one * scale) for one, centre, scale in components], dim=1)
+
+    def unit_scale(self, component: int) -> float:
+        """Return the physical residual of a component that scaled 1 stands for, at the centre."""
+        return self.centre[component] * self.scale[component]
+
+    def _unit_of_error(self, said: Tensor) -> Tensor:
+        # An error of the logarithm is a relative one.
+        columns = zip(self.to_physical(said).unbind(dim=1), self.scale, strict=True)
+        return torch.stack([one * scale for one, scale in columns], dim=1)
+
+
+@dataclass(frozen=True)
+class DirectionTarget(Target):
+    """A unit vector; the head says any vector, and its length is forgotten."""
+
+    transform: ClassVar[Transform] = "direction"
+
+    def to_physical(self, said: Tensor) -> Tensor:
+        """Return unit vectors, shape (B, 3)."""
+        vector = super().to_physical(said)
+        return vector / self._length(vector)
+
+    def _unit_of_error(self, said: Tensor) -> Tensor:
+        # Normalizing shrinks the components across the direction by the length.
+        return super()._unit_of_error(said) / self._length(super().to_physical(said))
+
+    @staticmethod
+    def _length(vector: Tensor) -> Tensor:
+        return vector.square().sum(dim=1, keepdim=True).clamp(min=_SHORTEST**2).sqrt()
+
+
+@dataclass(frozen=True)
+class ClassTarget(Target):
+    """A whole number from 0 to width - 1, the last standing for whatever is larger; the head says a score for each."""
+
+    transform: ClassVar[Transform] = "classes"
+
+    def to_scaled(self, value: Tensor) -> Tensor:
+        """Return the number of the class, shape (B,), int64, of counts of shape (B, 1)."""
+        return value[:, 0].round().clamp(0, self.width - 1).long()
+
+    def to_physical(self, said: Tensor) -> Tensor:
+        """Return the probability of each class, shape (B, width)."""
+        return torch.softmax(self.scaled_values(said), dim=1)
+
+
 # Centre and spread of photons that convert all over the fiducial volume, and of 15-60 MeV, which calibration uses.
-_TARGETS = {
+_TARGETS: Final[dict[str, Target]] = {
     "angle": Target("angle", branches.EMISSION_ANGLE, ("theta", "phi"), "deg", (90.0, 0.0), (12.0, 35.0)),
     "energy": Target("energy", branches.ENERGY, ("energy",), "GeV", (0.0375,), (0.013,)),
     "timing": Target("timing", branches.TIME_TRUTH, ("time",), "s", (0.0,), (1.2e-8,)),
     "uvwFI": Target("uvwFI", branches.UVW, ("u", "v", "w"), "cm", (0.0, 0.0, 5.0), (14.0, 39.0, 5.0)),
+    "angleVec": DirectionTarget(
+        "angleVec", branches.EMISSION_VECTOR, ("x", "y", "z"), "1", (-0.85, 0.0, 0.0), (0.12, 0.5, 0.2)
+    ),
+    "n_gamma": ClassTarget(
+        "n_gamma", branches.N_GAMMA, ("p0", "p1", "p2", "p3", "p4"), "probability", (0.0,) * 5, (1.0,) * 5
+    ),
 }
-_LOGARITHMIC_ENERGY = Target("energy", branches.ENERGY, ("energy",), "GeV", (0.0375,), (0.4,), logarithmic=True)
+_LOGARITHMIC_ENERGY: Final = LogarithmicTarget("energy", branches.ENERGY, ("energy",), "GeV", (0.0375,), (0.4,))
 
 
 def enabled_targets(tasks: TasksConfig) -> list[Target]:
     """Return the targets that a configuration enables, in fixed order."""
-    return [
-        _LOGARITHMIC_ENERGY if name == "energy" and task.log_transform else _TARGETS[name]
+    chosen = {
+        name: (_LOGARITHMIC_ENERGY if task.log_transform else _TARGETS[name], error_model(task.loss_fn))
         for name, task in tasks.enabled().items()
-    ]
+    }
+    return [replace(target, errors=errors) for target, errors in chosen.values()]

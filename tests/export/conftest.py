@@ -15,7 +15,7 @@ from lib.export.regressor_export import ExportReport, export_regressor
 from lib.export.session import ExportedModel
 from lib.models.config import RegressorModelConfig
 from lib.models.regressor import Regressor
-from lib.tasks.config import TaskConfig, TasksConfig
+from lib.tasks.config import ClassTaskConfig, DirectionTaskConfig, TaskConfig, TasksConfig
 from lib.tasks.restore import load_trained
 from lib.tasks.targets import enabled_targets
 from lib.training.checkpoint import Checkpoint
@@ -28,7 +28,14 @@ TINY = {
     "dim_feedforward": 16,
     "num_fusion_layers": 1,
 }
-TASKS = TasksConfig(angle=TaskConfig(), energy=TaskConfig(log_transform=True), timing=TaskConfig(), uvwFI=TaskConfig())
+TASKS = TasksConfig(
+    angle=TaskConfig(),
+    energy=TaskConfig(log_transform=True, loss_fn="gaussian_nll"),
+    timing=TaskConfig(),
+    uvwFI=TaskConfig(loss_fn="laplace_nll"),
+    angleVec=DirectionTaskConfig(),
+    n_gamma=ClassTaskConfig(),
+)
 
 
 def save_checkpoint(model: nn.Module, config: dict[str, object], path: Path) -> Path:
@@ -90,7 +97,7 @@ def regressor_checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
     config = RegressorModelConfig(**TINY, hidden_dim=8)
     targets = enabled_targets(TASKS)
     normalization = Normalization.from_config(NormalizationConfig())
-    model = Regressor(config, {target.name: target.width for target in targets}, normalization)
+    model = Regressor(config, {target.name: target.head_width for target in targets}, normalization)
     for parameter in model.parameters():
         if parameter.ndim > 1:
             nn.init.normal_(parameter, std=0.3)

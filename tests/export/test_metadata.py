@@ -25,7 +25,7 @@ def test_properties_are_plain_text_or_json(metadata: ModelMetadata) -> None:
 
 def test_the_json_form_holds_everything(metadata: ModelMetadata) -> None:
     values = json.loads(metadata.to_json())
-    assert values["format"] == "1"
+    assert values["format"] == "2"
     assert values["outputs"][0]["unit"] == "GeV"
     assert values["revision"] == "unknown"
 
@@ -40,7 +40,7 @@ def test_a_file_of_another_tool_is_refused() -> None:
 
 
 def test_another_format_is_refused_with_both_numbers(metadata: ModelMetadata) -> None:
-    with pytest.raises(ExportError, match=r"metadata of format '7', expected '1'"):
+    with pytest.raises(ExportError, match=r"metadata of format '7', expected '2'"):
         ModelMetadata.from_properties({**metadata.to_properties(), "xec_format": "7"}, FILE)
 
 

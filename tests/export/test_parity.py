@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from lib.export.odd_events import FloatArray, generate_events
 from lib.export.parity import scaled_difference
-from lib.export.physical_regressor import PhysicalRegressor
+from lib.export.physical_regressor import PhysicalOutput, PhysicalRegressor
 from lib.export.regressor_export import ExportReport
 from lib.export.session import ExportedModel
 from lib.models.regressor import Regressor
@@ -35,7 +35,7 @@ def eager(regressor_checkpoint: Path) -> PhysicalRegressor:
 def predict(eager: PhysicalRegressor, npho: FloatArray, time: FloatArray) -> dict[str, FloatArray]:
     with torch.inference_mode():
         outputs = eager(torch.from_numpy(npho), torch.from_numpy(time))
-    return {target.name: output.numpy() for target, output in zip(eager.targets, outputs, strict=True)}
+    return {one.name: output.numpy() for one, output in zip(eager.outputs, outputs, strict=True)}
 
 
 @given(
@@ -59,9 +59,9 @@ def test_odd_events_give_the_same_finite_numbers(
         npho[rng.random(npho.shape) < share] = npho_value
         time[rng.random(time.shape) < share] = time_value
     expected, got = predict(eager, npho, time), exported.run(npho, time)
-    for target in eager.targets:
-        assert np.isfinite(expected[target.name]).all()
-        assert scaled_difference(target, expected[target.name], got[target.name]).max() <= ACCEPTED
+    for output in eager.outputs:
+        assert np.isfinite(expected[output.name]).all()
+        assert scaled_difference(output, expected[output.name], got[output.name]).max() <= ACCEPTED
 
 
 @pytest.mark.parametrize("batch", [1, 2, 5, 65])
@@ -71,7 +71,10 @@ def test_an_event_has_the_same_prediction_in_any_batch(exported: ExportedModel, 
     alone = exported.run(npho[-1:], time[-1:])
     for target in all_targets(logarithmic=True):
         assert together[target.name].shape == (batch, target.width)
-        assert scaled_difference(target, together[target.name][-1:], alone[target.name]).max() <= ACCEPTED
+        assert (
+            scaled_difference(PhysicalOutput(target, "value"), together[target.name][-1:], alone[target.name]).max()
+            <= ACCEPTED
+        )
 
 
 def test_predictions_differ_among_events(exported: ExportedModel) -> None:
@@ -93,19 +96,26 @@ def all_targets(*, logarithmic: bool) -> list[Target]:
 def test_a_difference_counts_in_units_of_the_spread(target: Target) -> None:
     value = np.asarray([target.centre], np.float32)
     shifted = value + np.asarray(target.scale, np.float32) / 4
-    assert scaled_difference(target, value, shifted) == pytest.approx([0.25], rel=1e-5)
-    assert scaled_difference(target, value, value) == [0.0]
+    output = PhysicalOutput(target, "value")
+    assert scaled_difference(output, value, shifted) == pytest.approx([0.25], rel=1e-5)
+    assert scaled_difference(output, value, value) == [0.0]
+
+
+def test_the_difference_of_an_error_counts_in_units_of_the_spread_too() -> None:
+    output = PhysicalOutput(all_targets(logarithmic=True)[1], "error")
+    left = np.array([[0.0005]], np.float32)
+    assert scaled_difference(output, left, 2 * left) == pytest.approx([0.0005 / (0.0375 * 0.4)], rel=1e-5)
 
 
 def test_far_from_the_centre_a_difference_counts_relative_to_the_distance() -> None:
-    position = all_targets(logarithmic=False)[3]
+    position = PhysicalOutput(all_targets(logarithmic=False)[3], "value")
     values = np.array([[14.0 * 100, 0.0, 5.0], [14.0, 0.0, 5.0]], np.float32)
     shifted = values + np.array([14.0, 0.0, 0.0], np.float32)
     assert scaled_difference(position, values, shifted) == pytest.approx([0.01, 1.0], rel=1e-5)
 
 
 def test_the_spread_of_a_logarithmic_target_grows_with_the_value() -> None:
-    energy = all_targets(logarithmic=True)[1]
+    energy = PhysicalOutput(all_targets(logarithmic=True)[1], "value")
     values = np.array([[0.03], [0.05]], np.float32)
     differences = scaled_difference(energy, values, values * np.float32(1.04))
     assert differences == pytest.approx([np.log(1.04) / 0.4] * 2, rel=1e-5)
@@ -122,7 +132,7 @@ def test_the_spread_of_a_logarithmic_target_grows_with_the_value() -> None:
     ],
 )
 def test_values_that_are_not_finite_must_agree(left: float, right: float, expected: float) -> None:
-    timing = all_targets(logarithmic=False)[2]
+    timing = PhysicalOutput(all_targets(logarithmic=False)[2], "value")
     values = [np.array([[value]], np.float32) for value in (left, right)]
     assert scaled_difference(timing, *values) == [expected]
 

@@ -6,6 +6,7 @@ import shutil
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import numpy as np
 import onnx
 import pytest
 
@@ -13,6 +14,7 @@ from lib.data.config import NormalizationConfig
 from lib.data.normalization import Normalization
 from lib.errors import ExportError
 from lib.export import regressor_export
+from lib.export.odd_events import generate_events
 from lib.export.parity import TOLERANCE
 from lib.export.regressor_export import ExportReport, export_regressor
 from lib.export.session import ExportedModel
@@ -38,9 +40,24 @@ def test_outputs_have_units_and_truth_branches(report: ExportReport) -> None:
     assert described == {
         "angle": (("theta", "phi"), "deg", "emiAng"),
         "energy": (("energy",), "GeV", "energyTruth"),
+        "energy_sigma": (("energy",), "GeV", "energyTruth"),
         "timing": (("time",), "s", "timeTruth"),
         "uvwFI": (("u", "v", "w"), "cm", "uvwTruth"),
+        "uvwFI_sigma": (("u", "v", "w"), "cm", "uvwTruth"),
+        "angleVec": (("x", "y", "z"), "1", "emiVec"),
+        "n_gamma": (("p0", "p1", "p2", "p3", "p4"), "probability", "nGamma"),
     }
+    assert [output.name for output in report.metadata.values] == ["angle", "energy", "timing", "uvwFI", "angleVec"]
+    errors = [output.name for output in report.metadata.outputs if output.role == "error"]
+    assert errors == ["energy_sigma", "uvwFI_sigma"]
+
+
+def test_errors_are_positive_directions_have_length_one_and_probabilities_add_up(exported: ExportedModel) -> None:
+    predicted = exported.run(*generate_events(16, np.random.default_rng(3)))
+    assert (predicted["energy_sigma"] > 0).all()
+    assert (predicted["uvwFI_sigma"] > 0).all()
+    np.testing.assert_allclose(np.linalg.norm(predicted["angleVec"], axis=1), 1.0, rtol=1e-5)
+    np.testing.assert_allclose(predicted["n_gamma"].sum(axis=1), 1.0, rtol=1e-5)
 
 
 def test_the_file_tells_where_it_comes_from(report: ExportReport, trained: TrainedModel) -> None:
@@ -71,8 +88,12 @@ def test_the_graph_is_named_dynamic_and_whole(report: ExportReport) -> None:
         "time": ["batch", 4760],
         "angle": ["batch", 2],
         "energy": ["batch", 1],
+        "energy_sigma": ["batch", 1],
         "timing": ["batch", 1],
         "uvwFI": ["batch", 3],
+        "uvwFI_sigma": ["batch", 3],
+        "angleVec": ["batch", 3],
+        "n_gamma": ["batch", 5],
     }
     assert not any(tensor.external_data for tensor in model.graph.initializer)
 

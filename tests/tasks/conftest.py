@@ -53,6 +53,10 @@ def make_batch(normalization: Normalization) -> MakeBatch:
             truth={
                 "energyTruth": 0.015 + 0.045 * uniform[:, :1],
                 "timeTruth": 2e-8 * (uniform[:, 1:2] - 0.5),
+                "emiVec": torch.nn.functional.normalize(
+                    torch.stack([-torch.ones(count), uniform[:, 3] - 0.5, 0.5 * uniform[:, 2] - 0.25], dim=1)
+                ),
+                "nGamma": (5 * uniform[:, :1]).floor(),
                 "emiAng": torch.stack([70 + 40 * uniform[:, 2], 60 * (uniform[:, 3] - 0.5)], dim=1),
                 "uvwTruth": torch.stack([40 * uniform[:, 4] - 20, 120 * uniform[:, 5] - 60, 20 * uniform[:, 6]], dim=1),
             },

@@ -24,7 +24,7 @@ def check(schema: type[Section], **values: object) -> Section:
 
 @pytest.mark.parametrize("tasks", [{}, {"angle": {"enabled": False}}, {"energy": None}])
 def test_no_enabled_target_is_refused(tasks: dict[str, object]) -> None:
-    with pytest.raises(ConfigError, match="enable at least one of angle, energy, timing, uvwFI"):
+    with pytest.raises(ConfigError, match="enable at least one of angle, energy, timing, uvwFI, angleVec, n_gamma"):
         check(TasksConfig, **tasks)
 
 
@@ -41,6 +41,39 @@ def test_the_logarithm_of_the_energy_is_accepted() -> None:
 def test_targets_come_in_fixed_order_and_without_those_switched_off() -> None:
     tasks = TasksConfig.model_validate({"uvwFI": {}, "timing": {"enabled": False}, "energy": {}, "angle": {}})
     assert list(tasks.enabled()) == ["angle", "energy", "uvwFI"]
+
+
+@pytest.mark.parametrize(
+    ("tasks", "message"),
+    [
+        ({"timing": {"loss_fn": "relative_l1"}}, "timing: loss_fn relative_l1 does not fit this target"),
+        ({"energy": {"loss_fn": "cosine"}}, "energy: loss_fn cosine does not fit .* gaussian_nll, huber"),
+        ({"n_gamma": {"loss_fn": "mse"}}, "n_gamma: loss_fn mse does not fit this target; expected one of cross_entr"),
+        ({"energy": {"loss_fn": "relative_mse", "log_transform": True}}, "makes residuals relative already"),
+        ({"energy": {"loss_fn": "l1", "loss_beta": 0.1}}, "loss_beta is not used by l1; remove it"),
+        ({"angle": {"loss_fn": "laplace_nll", "loss_beta": 0.1}}, "loss_beta is not used by laplace_nll"),
+        ({"angle": {"loss_fn": "gaussian_nll", "loss_beta": 2.0}}, "is a power from 0 .* to 1"),
+        ({"angle": {"loss_beta": 0.0}}, "loss_beta of smooth_l1 must be above 0"),
+    ],
+)
+def test_losses_and_betas_that_do_not_fit_are_refused(tasks: dict[str, object], message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        check(TasksConfig, **tasks)
+
+
+def test_a_plain_likelihood_is_accepted() -> None:
+    tasks = TasksConfig.model_validate({"energy": {"loss_fn": "gaussian_nll", "loss_beta": 0.0}})
+    assert tasks.enabled()["energy"].loss_beta == 0.0
+
+
+def test_directions_and_classes_have_losses_of_their_own() -> None:
+    tasks = TasksConfig.model_validate({"angleVec": {}, "n_gamma": {}}).enabled()
+    assert [task.loss_fn for task in tasks.values()] == ["cosine", "cross_entropy"]
+
+
+def test_a_beta_that_the_restoration_does_not_use_is_refused() -> None:
+    with pytest.raises(ConfigError, match="loss_beta is not used by mse; remove it, or choose smooth_l1 or huber"):
+        check(RestorationTrainingConfig, loss_fn="mse", loss_beta=0.2)
 
 
 @pytest.mark.parametrize(("schema", "key", "place"), MOVED)

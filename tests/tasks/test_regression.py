@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from lib.data.batch import EventBatch
 from lib.data.normalization import Normalization
 from lib.tasks.config import TASK_NAMES, TasksConfig
-from lib.tasks.regression import RegressionTask
+from lib.tasks.regression import RegressionTask, tasks_to_balance
 
 
 class FixedHeads(nn.Module):
@@ -19,7 +19,7 @@ class FixedHeads(nn.Module):
     def __init__(self, task: RegressionTask, count: int, seed: int = 0) -> None:
         super().__init__()
         generator = torch.Generator().manual_seed(seed)
-        self.said = {target.name: torch.randn(count, target.width, generator=generator) for target in task.targets}
+        self.said = {target.name: torch.randn(count, target.head_width, generator=generator) for target in task.targets}
         self.seen: list[tuple[Tensor, Tensor]] = []
 
     def forward(self, x: Tensor, valid: Tensor) -> dict[str, Tensor]:
@@ -33,6 +33,10 @@ def make_task(normalization: Normalization, dropout: float = 0.0, **tasks: dict[
 
 def all_targets(normalization: Normalization, dropout: float = 0.0) -> RegressionTask:
     return make_task(normalization, dropout, **{name: {} for name in TASK_NAMES})
+
+
+def continuous_targets(normalization: Normalization) -> RegressionTask:
+    return make_task(normalization, **{name: {} for name in TASK_NAMES if name != "n_gamma"})
 
 
 def rows(batch: EventBatch, count: int) -> EventBatch:
@@ -106,7 +110,7 @@ def test_rows_of_weight_zero_change_neither_loss_nor_sums(normalization, make_ba
 
 
 def test_outputs_are_physical_and_detached(normalization, make_batch) -> None:
-    task = all_targets(normalization)
+    task = continuous_targets(normalization)
     batch = make_batch(3)
     model = FixedHeads(task, 3).eval()
     model.said = {target.name: target.to_scaled(batch.truth[target.branch]).requires_grad_() for target in task.targets}
@@ -171,3 +175,35 @@ def test_the_batch_itself_stays_as_it_was(normalization, make_batch) -> None:
     task.step(FixedHeads(task, 2).train(), batch)
     assert torch.equal(batch.x, x)
     assert torch.equal(batch.valid, valid)
+
+
+def test_predicted_errors_are_among_the_outputs(normalization, make_batch) -> None:
+    task = make_task(normalization, energy={"loss_fn": "gaussian_nll"}, uvwFI={"loss_fn": "laplace_nll"}, timing={})
+    model = FixedHeads(task, 3).eval()
+    outputs = task.step(model, make_batch(3)).outputs
+    assert {name: tuple(value.shape) for name, value in outputs.items()} == {
+        "energy": (3, 1), "timing": (3, 1), "uvwFI": (3, 3), "energy_sigma": (3, 1), "uvwFI_sigma": (3, 3),
+    }  # fmt: skip
+    assert (outputs["uvwFI_sigma"] > 0).all()
+
+
+def test_learnt_weights_are_those_of_the_sizes_of_the_losses(normalization, make_batch) -> None:
+    """At s = log(loss) the balanced loss of a task is 1 + s, and its gradient along s is zero."""
+    task = make_task(normalization, energy={"weight": 2.0}, timing={"loss_fn": "gaussian_nll"})
+    batch = make_batch(4)
+    model = FixedHeads(task, 4).eval()
+    plain = {name: (total / count) for name, (total, count) in task.step(model, batch).sums.items()}
+    log_size = plain["loss_energy"].log().detach().requires_grad_()
+    model.said["log_size_energy"] = log_size
+    output = task.step(model, batch)
+    torch.testing.assert_close(output.loss, 2.0 * (1.0 + log_size) + plain["loss_timing"], rtol=1e-5, atol=0)
+    output.loss.backward()
+    assert abs(log_size.grad.item()) < 1e-5
+    total, count = output.sums["loss_weight_energy"]
+    torch.testing.assert_close(total / count, 2.0 / plain["loss_energy"], rtol=1e-5, atol=0)
+    assert "loss_weight_timing" not in output.sums
+
+
+def test_likelihoods_keep_their_own_scale() -> None:
+    tasks = {"energy": {}, "timing": {"loss_fn": "laplace_nll"}, "uvwFI": {"loss_fn": "gaussian_nll"}, "n_gamma": {}}
+    assert tasks_to_balance(TasksConfig.model_validate(tasks)) == ["energy", "n_gamma"]

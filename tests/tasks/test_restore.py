@@ -51,7 +51,7 @@ def checkpoint_of(
 
 
 def make_regressor(normalization: Normalization, config: RegressorModelConfig) -> Regressor:
-    widths = {target.name: target.width for target in enabled_targets(TASKS)}
+    widths = {target.name: target.head_width for target in enabled_targets(TASKS)}
     model = Regressor(config, widths, normalization)
     model.load_state_dict(perturbed(model, 1), strict=False)
     return model.eval()
