@@ -34,6 +34,10 @@ ORDER_KEEPING_DATA = frozenset(
         "compiled",
         "cache",
         "cache_dir",
+        "log_invalid_npho",
+        "on_bad",
+        "quarantine_report",
+        "max_bad_share",
     )
 )
 ORDER_CHANGING_TRAINING = frozenset({"training.seed", "training.grad_accum_steps"})

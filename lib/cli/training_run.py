@@ -8,6 +8,7 @@ from typing import Literal
 
 from lib.cli.artifacts import write_artifacts
 from lib.cli.assembly import Assembly, assemble
+from lib.cli.data_record import DataRecord
 from lib.cli.entry import EXIT_DONE, EXIT_REQUEUE, EXIT_SKIP_CAP
 from lib.cli.schemas import TrainingConfiguration
 from lib.cli.start_point import find_resumed, initialize, resume
@@ -50,11 +51,12 @@ def run_training(config: TrainingConfiguration) -> int:
     if resumed is None:
         initialize(parts.model, config, normalization)
     parts.model.to(choose_device())
+    train, validation = (_stream(config, normalization, parts, split) for split in ("train", "validation"))
     trainer = Trainer[EventBatch](
         parts.model,
         parts.task,
-        train=_stream(config, normalization, parts, "train"),
-        validation=_stream(config, normalization, parts, "validation"),
+        train=train,
+        validation=validation,
         config=config.training,
         observers=parts.observers,
         identify=_event_numbers,
@@ -71,7 +73,8 @@ def run_training(config: TrainingConfiguration) -> int:
         config=config.checkpoint,
         metrics=resumed.metrics if resumed else None,
     )
-    return _train_and_close(config, trainer, parts, recorder, run_name)
+    data = DataRecord({"train": train, "val": validation}, folder)
+    return _train_and_close(config, trainer, parts, recorder, data=data)
 
 
 def _run_key(config: TrainingConfiguration, resumed: Checkpoint | None, folder: Path) -> str:
@@ -85,16 +88,21 @@ def _run_key(config: TrainingConfiguration, resumed: Checkpoint | None, folder: 
 
 
 def _train_and_close(
-    config: TrainingConfiguration, trainer: Trainer[EventBatch], parts: Assembly, recorder: RunRecorder, run_name: str
+    config: TrainingConfiguration,
+    trainer: Trainer[EventBatch],
+    parts: Assembly,
+    recorder: RunRecorder,
+    *,
+    data: DataRecord,
 ) -> int:
     """Run the epochs and end the run in MLflow whatever happens."""
     status = "FAILED"
     stop = StopRequest()
     try:
         with stop.listening():
-            _train(config, trainer, recorder, stop)
+            _train(config, trainer, recorder, data, stop=stop)
             stop.interrupt_at_once()
-            write_artifacts(config, trainer, parts, recorder, run_name)
+            write_artifacts(config, trainer, parts, recorder, recorder.folder.name)
         status = "FINISHED"
     except SkipCapError as error:
         logger.error("stopped: %s", error)
@@ -110,7 +118,12 @@ def _train_and_close(
 
 
 def _train(
-    config: TrainingConfiguration, trainer: Trainer[EventBatch], recorder: RunRecorder, stop: StopRequest
+    config: TrainingConfiguration,
+    trainer: Trainer[EventBatch],
+    recorder: RunRecorder,
+    data: DataRecord,
+    *,
+    stop: StopRequest,
 ) -> None:
     """Run the epochs that are left and record each.
 
@@ -125,9 +138,14 @@ def _train(
             metrics = trainer.run_epoch(watch)
         except InterruptedEpochError:
             recorder.save_last(trainer)
+            data.write_ledger()
             raise
+        metrics |= data.epoch_metrics()
         is_last = trainer.progress.epochs_done == config.training.epochs
         recorder.record_epoch(trainer, metrics, is_last=is_last)
+        ledger = data.write_ledger()
+        if is_last and ledger is not None:
+            recorder.record_artifact(ledger)
 
 
 def _event_numbers(batch: EventBatch) -> Identity:

@@ -111,6 +111,9 @@ class DataConfig(Section):
     """What happens when events cannot be read: stop, or leave them out and go on."""
     max_bad_share: float = Field(0.01, ge=0, le=1)
     """Share of the events that quarantine may leave out before the training stops."""
+    log_invalid_npho: bool = False
+    """Count the photon counts that are no value or lie below the domain of normalization.npho_scheme, and log their
+    shares after each epoch."""
     quarantine_report: str = "quarantine.jsonl"
     """File to which events that were left out are appended, one JSON object per line."""
     cache: Literal["off", "auto", "require"] = "off"

@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final
 
+from lib.data.npho_count import NphoCount
+
 logger = logging.getLogger(__name__)
 
 DECOMPRESS: Final = "decompress"
@@ -29,10 +31,12 @@ class LoaderProfile:
     Attributes:
         seconds: ``decompress`` is reading baskets from the disk and decompressing them, ``normalize`` the pass that
             makes network inputs, ``batch`` truth and event numbers, ``wait`` what the training waited for all that.
+        npho: Photon counts without a value, where they are counted.
     """
 
     def __init__(self) -> None:
         self.seconds: dict[str, float] = dict.fromkeys((*_ADVICE, WAIT), 0.0)
+        self.npho = NphoCount()
 
     @contextmanager
     def measure(self, phase: str) -> Iterator[None]:
@@ -42,7 +46,8 @@ class LoaderProfile:
         self.seconds[phase] += time.perf_counter() - start
 
     def add(self, other: "LoaderProfile") -> None:
-        """Add the times of another thread or process."""
+        """Add what another thread or process measured."""
+        self.npho.add(other.npho)
         for phase, seconds in other.seconds.items():
             self.seconds[phase] += seconds
 

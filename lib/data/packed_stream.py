@@ -13,6 +13,7 @@ from lib.data.branches import RUN
 from lib.data.config import DataConfig
 from lib.data.event_rows import UNREADABLE, EventRows, RowMemory, as_batches
 from lib.data.normalization import Normalization
+from lib.data.npho_count import NphoCount
 from lib.data.order import batch_seed, permutation
 from lib.data.packed_file import PackedEvents
 from lib.data.packed_kernel import IndexArray, PackedSet, packed_kernel
@@ -75,6 +76,7 @@ class PackedStream:
         sentinels = (normalization.sentinel_npho, normalization.sentinel_time)
         self._kernel = packed_kernel(sentinels, compiled=config.compiled)
         self._quarantine = Quarantine(config, selections)
+        self._npho_count = NphoCount()
         self._executor = ThreadPoolExecutor(config.num_threads, "unpack")
 
     @property
@@ -86,6 +88,10 @@ class PackedStream:
     def ledger(self) -> list[LedgerRow]:
         """See ``EventStream``."""
         return self._quarantine.ledger()
+
+    def npho_count(self) -> NphoCount | None:
+        """See ``EventStream``; what lies below the domain is not known."""
+        return self._npho_count if self._config.log_invalid_npho else None
 
     def epoch(self, epoch: int, first_batch: int = 0) -> Iterator[EventBatch]:
         """See ``EventStream``; any number of epochs may be under way."""
@@ -100,9 +106,13 @@ class PackedStream:
         filled = map_ahead(
             lambda batch: self._fill(events, order[batch * size : (batch + 1) * size]), batches, ahead=_AHEAD
         )
+        self._npho_count = npho_count = NphoCount()
         for batch, (rows, faults) in zip(batches, filled, strict=True):
             self._quarantine.add(faults)
             num_events = min(size, self.num_events - batch * size)
+            if self._config.log_invalid_npho:
+                npho_valid = rows.valid[:num_events, :, 0]
+                npho_count.add(NphoCount(npho_valid.numel(), int((~npho_valid).sum()), None))
             seed = batch_seed(self._seed, epoch, batch)
             yield from as_batches(rows, num_events, seed, training=self._training)
 

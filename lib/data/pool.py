@@ -14,6 +14,7 @@ from lib.data.balance import EventDraw
 from lib.data.event_rows import UNREADABLE, EventRows, RowMemory
 from lib.data.loader_profile import BATCH, DECOMPRESS, NORMALIZE, LoaderProfile
 from lib.data.normalization import Normalization
+from lib.data.npho_count import count_npho
 from lib.data.order import Block, EventOrder, Pool
 from lib.data.quarantine import Fault
 from lib.data.schema import BranchPlan
@@ -54,6 +55,7 @@ class FillSettings:
         num_threads: Threads of one process.
         compiled: Whether compiled code may be used.
         quarantine: Whether events that cannot be read are marked instead of being an error.
+        counts_npho: Whether photon counts without a value are counted.
     """
 
     normalization: Normalization
@@ -61,6 +63,7 @@ class FillSettings:
     num_threads: int
     compiled: bool
     quarantine: bool
+    counts_npho: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -127,7 +130,7 @@ class _Worker:
     def __init__(self, selections: Sequence[FileSelection], plan: BranchPlan, settings: FillSettings) -> None:
         self._selections = selections
         self._batch_size = settings.batch_size
-        self._quarantine = settings.quarantine
+        self._settings = settings
         self._reader = EventReader([selection.file for selection in selections], plan)
         self._kernel = sensor_kernel(settings.normalization, compiled=settings.compiled)
         self._memory = RowMemory(settings.batch_size, plan.truth_branches)
@@ -172,7 +175,7 @@ class _Worker:
         try:
             self._place_block(block, drawn, places, batches, profile)
         except DataError as error:
-            if not self._quarantine:
+            if not self._settings.quarantine:
                 raise
             for number, chosen in _by_batch(places // self._batch_size):
                 batches[number].weight[torch.from_numpy(places[chosen] % self._batch_size)] = UNREADABLE
@@ -202,6 +205,10 @@ class _Worker:
                 break
             inside = slice(*np.searchsorted(entries, (piece.start, piece.stop)))
             with profile.measure(NORMALIZE):
+                if self._settings.counts_npho:
+                    profile.npho.add(
+                        count_npho(piece.npho[entries[inside] - piece.start], self._settings.normalization)
+                    )
                 for number, chosen in _by_batch(numbers[inside]):
                     sources, targets = entries[inside][chosen] - piece.start, rows[inside][chosen]
                     self._kernel.fill(piece.npho, piece.time, sources, targets, batches[number])

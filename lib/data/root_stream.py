@@ -14,6 +14,7 @@ from lib.data.config import DataConfig
 from lib.data.event_rows import EventRows, as_batches
 from lib.data.loader_profile import WAIT, LoaderProfile
 from lib.data.normalization import Normalization
+from lib.data.npho_count import NphoCount
 from lib.data.order import EventOrder, Pool, batch_seed, cut_blocks
 from lib.data.pool import FilledPool, FillSettings, PoolDataset, PoolFailure, PoolRequest
 from lib.data.quarantine import LedgerRow, Quarantine
@@ -77,10 +78,16 @@ class RootStream:
             draw=draw,
             order=self._order,
             settings=FillSettings(
-                normalization, config.batch_size, config.num_threads, config.compiled, config.on_bad == "quarantine"
+                normalization,
+                config.batch_size,
+                config.num_threads,
+                config.compiled,
+                quarantine=config.on_bad == "quarantine",
+                counts_npho=config.log_invalid_npho,
             ),
         )
         self._quarantine = Quarantine(config, selections)
+        self._npho_count = NphoCount()
         self._requests = _Requests()
         self._loader: DataLoader[FilledPool | PoolFailure] | None = None
         self._epochs_begun = 0
@@ -94,6 +101,10 @@ class RootStream:
     def ledger(self) -> list[LedgerRow]:
         """See ``EventStream``."""
         return self._quarantine.ledger()
+
+    def npho_count(self) -> NphoCount | None:
+        """See ``EventStream``."""
+        return self._npho_count if self._config.log_invalid_npho else None
 
     def epoch(self, epoch: int, first_batch: int = 0) -> Iterator[EventBatch]:
         """Yield the batches of one epoch from a position on, without reading those before it.
@@ -115,6 +126,7 @@ class RootStream:
         requests = _requests_between(self._pools(epoch), first_event, last_event, size)
         batch = first_batch
         profile, begin = LoaderProfile(), time.perf_counter()
+        self._npho_count = profile.npho
         pools = self._filled(requests)
         for request in requests:
             with profile.measure(WAIT):

@@ -12,6 +12,7 @@ from lib.data.binning import expressions_of
 from lib.data.cache import CacheSettings, cached_files
 from lib.data.config import DataConfig
 from lib.data.normalization import Normalization
+from lib.data.npho_count import NphoCount
 from lib.data.packed_stream import PackedStream
 from lib.data.paths import resolve_paths
 from lib.data.quarantine import LedgerRow
@@ -42,6 +43,10 @@ class EventStream(Protocol):
 
     def ledger(self) -> list[LedgerRow]:
         """Return where the events of each file went, as far as they have been asked for."""
+        ...
+
+    def npho_count(self) -> NphoCount | None:
+        """Return the sums over the last epoch, as far as it was used; None unless ``data.log_invalid_npho``."""
         ...
 
     def epoch(self, epoch: int, first_batch: int = 0) -> Iterator[EventBatch]:

@@ -218,7 +218,7 @@ def test_a_regressor_leaves_the_files_that_are_promised(work: Workplace) -> None
     assert work.run("regressor", "files") == EXIT_DONE
     names = {path.name for path in work.path("files", "").iterdir()}
     assert {
-        BEST_NAME, LAST_NAME, "metrics.jsonl",
+        BEST_NAME, LAST_NAME, "metrics.jsonl", "event_ledger.csv",
         "predictions_energy_files.csv", "predictions_uvwFI_files.csv",
         "resolution_energy_files.pdf", "resolution_uvwFI_files.pdf",
     } <= names  # fmt: skip
@@ -231,6 +231,20 @@ def test_a_regressor_leaves_the_files_that_are_promised(work: Workplace) -> None
     about = torch.load(work.path("files", BEST_NAME), weights_only=True)["about"]
     assert {"normalization", "branches", "revision", "environment", "targets"} <= about.keys()
     json.dumps(about)
+
+
+def test_a_run_notes_where_its_events_went_and_what_its_sensors_lack(work: Workplace) -> None:
+    settings = ["training.epochs=1", "data.cut=event < 130", "data.log_invalid_npho=true"]
+    assert work.run("regressor", "noted", *(part for text in settings for part in ("--set", text))) == EXIT_DONE
+    assert work.path("noted", "event_ledger.csv").read_text().splitlines() == [
+        "split,path,read,used,cut,quarantined",
+        "train,train/a.root,36,36,0,0",
+        "val,val/a.root,10,10,0,0",
+    ]
+    metrics = Journal(work.path("noted", "")).read()[-1].metrics
+    # One dead sensor in each event.
+    assert metrics["train/npho_invalid_share"] == metrics["val/npho_invalid_share"] == pytest.approx(1 / 4760)
+    assert metrics["train/npho_below_domain_share"] == 0.0
 
 
 def test_a_disk_that_is_full_at_the_end_spoils_no_training(
