@@ -10,6 +10,7 @@ from lib.errors import UserError
 EXIT_DONE = 0
 EXIT_USER_ERROR = 2
 EXIT_SKIP_CAP = 3
+EXIT_ROLLBACK_CAP = 4
 EXIT_REQUEUE = 75
 
 SPIN_COUNT = "3000"

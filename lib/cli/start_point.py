@@ -176,6 +176,7 @@ def _resume_position(
     )
     if config.checkpoint.reset_epoch:
         progress = Progress(best=checkpoint.best)
+        trainer.forget_kept_states()
     elif config.checkpoint.refresh_lr:
         progress.schedule_start = progress.steps_done
     if progress.batches_done and not keeps_order:

@@ -9,7 +9,7 @@ from typing import Literal
 from lib.cli.artifacts import write_artifacts
 from lib.cli.assembly import Assembly, assemble
 from lib.cli.data_record import DataRecord
-from lib.cli.entry import EXIT_DONE, EXIT_REQUEUE, EXIT_SKIP_CAP
+from lib.cli.entry import EXIT_DONE, EXIT_REQUEUE, EXIT_ROLLBACK_CAP, EXIT_SKIP_CAP
 from lib.cli.schemas import TrainingConfiguration
 from lib.cli.start_point import find_resumed, initialize, resume
 from lib.config.flat import flatten
@@ -20,6 +20,7 @@ from lib.training.checkpoint import Checkpoint
 from lib.training.platform import choose_device, code_revision, environment
 from lib.training.random_state import seed_initialization
 from lib.training.recorder import ModelIdentity, RunRecorder, claim_folder
+from lib.training.rollback import RollbackCapError
 from lib.training.run_identity import IDENTITY_NAME, RunIdentity, load_identity
 from lib.training.run_watch import RunWatch
 from lib.training.signals import StopRequest, start_shielded_server
@@ -107,6 +108,9 @@ def _train_and_close(
     except SkipCapError as error:
         logger.error("stopped: %s", error)
         return EXIT_SKIP_CAP
+    except RollbackCapError as error:
+        logger.error("stopped: %s", error)
+        return EXIT_ROLLBACK_CAP
     except (InterruptedEpochError, KeyboardInterrupt):
         status = "KILLED"
         logger.warning("stopped by a signal; go on with the same command and --resume_from auto")

@@ -16,6 +16,9 @@ class EpochSums:
         norms: Gradient norm of each step so far, those that are not finite included; float32, on the CPU.
         nonfinite: Steps that were skipped because their loss or gradient was not finite.
         spikes: Steps that were skipped because their gradient was far above all others.
+        rollbacks: Times that the training went back to an older state.
+        undone_steps: Steps that were left behind by it, those of earlier epochs included.
+        passed_over: Batches that were passed over after it.
         events: Events of all steps.
         seconds: Time spent in all steps.
         waiting: Seconds of it spent waiting for data.
@@ -26,6 +29,9 @@ class EpochSums:
         self.norms = torch.empty(0)
         self.nonfinite = 0
         self.spikes = 0
+        self.rollbacks = 0
+        self.undone_steps = 0
+        self.passed_over = 0
         self.events = 0
         self.seconds = 0.0
         self.waiting = 0.0
@@ -53,7 +59,16 @@ class EpochSums:
             "grad_norm_p99": high,
             "nonfinite_steps": float(self.nonfinite),
             "skipped_steps": float(self.skipped),
+            "train/rollbacks": float(self.rollbacks),
+            "train/undone_steps": float(self.undone_steps),
+            "train/passed_over_batches": float(self.passed_over),
         }
+
+    def count_rollback(self, undone_steps: int, passed_over: int) -> None:
+        """Add one return to an older state."""
+        self.rollbacks += 1
+        self.undone_steps += undone_steps
+        self.passed_over += passed_over
 
     def clock_metrics(self) -> dict[str, float]:
         """Return how fast the epoch went; the only metrics that differ when it is repeated."""
@@ -69,6 +84,8 @@ class EpochSums:
         """Go on from what ``state_dict`` returned."""
         self.norms = state["norms"].cpu()
         self.nonfinite, self.spikes, self.events = state["nonfinite"], state["spikes"], state["events"]
+        self.rollbacks, self.undone_steps = state["rollbacks"], state["undone_steps"]
+        self.passed_over = state["passed_over"]
         self.seconds, self.waiting = state["seconds"], state["waiting"]
         self.meters.load_state_dict(state["meters"], device)
 

@@ -5,6 +5,46 @@ from pydantic import Field, model_validator
 from lib.config import Section
 
 
+class RollbackConfig(Section):
+    """When a training goes back to an older state because it has left its course, and what it does then.
+
+    Weights, averages, moments and the guard's statistics go back; the position does not: what was trained on since is
+    left behind, and the next batches are passed over.
+    """
+
+    enabled: bool = True
+    """Whether to go back at all; needs guard.enabled."""
+    skip_rows: int = Field(3, ge=1)
+    """So many separate rows of skipped steps within skip_steps send the training back; so does one row of
+    guard.max_skips_in_row."""
+    skip_steps: int = Field(20, ge=1)
+    """Steps within which the rows are counted."""
+    loss_factor: float = Field(2.0, gt=1)
+    """The averaged training loss is too high above its median by this factor."""
+    loss_decay: float = Field(0.98, ge=0, lt=1)
+    """Decay per step of the averaged training loss."""
+    loss_window: int = Field(200, ge=2, le=10_000)
+    """Steps whose averaged losses make the median; nothing is judged before there are so many."""
+    loss_steps: int = Field(50, ge=1)
+    """Steps in a row with too high an averaged loss that send the training back."""
+    validation_factor: float = Field(5.0, gt=1)
+    """A validation loss above the best by this factor sends the training back."""
+    min_age: int = Field(100, ge=1)
+    """Steps by which a state must be older than the present to be gone back to."""
+    keep_every: int = Field(500, ge=1)
+    """Steps between states that are kept to go back to; each takes three to four times the memory of the weights, in
+    the host and in checkpoint_last.pth."""
+    pass_over: int = Field(200, ge=0)
+    """Batches that are passed over after going back, up to the end of the epoch."""
+    lr_factor: float = Field(0.5, gt=0, le=1)
+    """Factor on the learning rate after going back."""
+    lr_steps: int = Field(200, ge=0)
+    """Steps for which that factor holds."""
+    max_rollbacks: int = Field(3, ge=1)
+    """Times that a training may go back without a new best validation loss in between; once more ends the run with
+    exit code 4."""
+
+
 class GuardConfig(Section):
     """Which steps are clipped or skipped because their gradient is far above those before it.
 
@@ -31,9 +71,11 @@ class GuardConfig(Section):
     level_shift_factor: float = Field(2.0, gt=1)
     """Largest ratio among norms that are alike."""
     max_skips_in_row: int = Field(20, ge=1)
-    """Skipped steps in a row that end the run with exit code 3."""
+    """Skipped steps in a row that end the run with exit code 3, if there is no older state to go back to."""
     max_skipped_share: float = Field(0.01, gt=0, le=1)
     """Share of an epoch's steps whose skipping ends the run with exit code 3, once max_skips_in_row are exceeded."""
+    rollback: RollbackConfig = RollbackConfig()
+    """Going back to an older state."""
 
     @model_validator(mode="after")
     def _fits(self) -> "GuardConfig":

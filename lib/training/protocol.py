@@ -7,6 +7,7 @@ from typing import Generic, Protocol, Self, TypeVar
 import torch
 from torch import Tensor, nn
 
+from lib.training.rollback import RollbackReport
 from lib.training.skip_report import SkipReport
 
 
@@ -124,6 +125,10 @@ class Watch(Protocol):
         """Called for each skipped step, up to a logging interval late."""
         ...
 
+    def went_back(self, report: RollbackReport) -> None:
+        """Called when the training went back to an older state."""
+        ...
+
     def must_stop(self) -> bool:
         """Return True if the epoch is to be left at once."""
         ...
@@ -136,6 +141,9 @@ class Unwatched:
         """Save nothing."""
 
     def step_skipped(self, report: SkipReport) -> None:
+        """Write nothing."""
+
+    def went_back(self, report: RollbackReport) -> None:
         """Write nothing."""
 
     def must_stop(self) -> bool:

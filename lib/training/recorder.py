@@ -15,6 +15,7 @@ from lib.training.config import CheckpointConfig
 from lib.training.folder_lock import FolderLock
 from lib.training.journal import Journal
 from lib.training.protocol import B
+from lib.training.rollback import RollbackReport
 from lib.training.run_identity import RunIdentity, save_identity
 from lib.training.skip_report import SkipReport
 from lib.training.tracking import Tracker
@@ -23,6 +24,7 @@ from lib.training.trainer import Trainer
 logger = logging.getLogger(__name__)
 
 SKIPPED_FOLDER = "skipped_steps"
+ROLLBACK_FOLDER = "rollbacks"
 
 
 @dataclass(frozen=True)
@@ -143,12 +145,11 @@ class RunRecorder:
 
     def record_skip(self, report: SkipReport) -> None:
         """Write down a skipped step: its events and the gradient norms of the modules."""
-        path = self.folder / SKIPPED_FOLDER / f"step_{report.step:08d}.json"
-        try:
-            with atomic_path(path) as temporary:
-                temporary.write_text(json.dumps(report.as_dict(), allow_nan=False) + "\n", encoding="utf-8")
-        except OSError as error:
-            logger.warning("%s: cannot be written (%s)", path, error)
+        _write_report(self.folder / SKIPPED_FOLDER / f"step_{report.step:08d}.json", report.as_dict())
+
+    def record_rollback(self, report: RollbackReport) -> None:
+        """Write down a return to an older state."""
+        _write_report(self.folder / ROLLBACK_FOLDER / f"step_{report.step:08d}.json", report.as_dict())
 
     def record_artifact(self, path: Path) -> None:
         """Send a file of the run's folder to MLflow."""
@@ -177,6 +178,14 @@ class RunRecorder:
             **vars(trainer.progress),
             **trainer.state(),
         )
+
+
+def _write_report(path: Path, content: dict[str, Any]) -> None:
+    try:
+        with atomic_path(path) as temporary:
+            temporary.write_text(json.dumps(content, allow_nan=False) + "\n", encoding="utf-8")
+    except OSError as error:
+        logger.warning("%s: cannot be written (%s)", path, error)
 
 
 def _tell(epoch: int, metrics: dict[str, float], *, improved: bool) -> None:

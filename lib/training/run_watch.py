@@ -4,6 +4,7 @@ from typing import Generic
 
 from lib.training.protocol import B
 from lib.training.recorder import RunRecorder
+from lib.training.rollback import RollbackReport
 from lib.training.signals import StopRequest
 from lib.training.skip_report import SkipReport
 from lib.training.trainer import Trainer
@@ -25,6 +26,10 @@ class RunWatch(Generic[B]):
     def step_skipped(self, report: SkipReport) -> None:
         """Write down what the step saw."""
         self._recorder.record_skip(report)
+
+    def went_back(self, report: RollbackReport) -> None:
+        """Write down where from and why."""
+        self._recorder.record_rollback(report)
 
     def must_stop(self) -> bool:
         """Return True after a signal."""

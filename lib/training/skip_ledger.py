@@ -25,13 +25,10 @@ class SkipLedger:
         config: How many skips are too many.
         steps_per_epoch: Steps of which a share may be skipped.
         parameters: Names of the trainable parameters, in the guard's order.
-
-    Attributes:
-        in_row: Skipped steps since the last accepted one.
     """
 
     def __init__(self, config: GuardConfig, steps_per_epoch: int, parameters: Sequence[str]) -> None:
-        self.in_row = 0
+        self._in_row = 0
         self._longest_row = 0
         self._config = config
         self._allowed = max(config.max_skips_in_row, config.max_skipped_share * steps_per_epoch)
@@ -48,14 +45,26 @@ class SkipLedger:
         found = []
         for index, (step, batches) in enumerate(noted):
             if record.accepted[index]:
-                self.in_row = 0
+                self._in_row = 0
                 continue
-            self.in_row += 1
-            self._longest_row = max(self._longest_row, self.in_row)
+            self._in_row += 1
+            self._longest_row = max(self._longest_row, self._in_row)
             norms = module_norms(self._parameters, record.parameter_norms[index].tolist())
             seen = bool(record.finite[index]), float(record.norms[index]), float(record.losses[index])
             found.append(SkipReport(step, *seen, batches, norms, rank()))
         return found
+
+    def forget_row(self) -> None:
+        """Count skips in a row anew, after the training went back to an older state."""
+        self._in_row = self._longest_row = 0
+
+    def state_dict(self) -> dict[str, int]:
+        """Return the lengths of the row under way and of the longest one."""
+        return {"in_row": self._in_row, "longest_row": self._longest_row}
+
+    def load_state_dict(self, state: dict[str, int]) -> None:
+        """Go on with what ``state_dict`` returned."""
+        self._in_row, self._longest_row = state["in_row"], state["longest_row"]
 
     def require_few(self, sums: EpochSums) -> None:
         """Look at the skips in a row and in the epoch.

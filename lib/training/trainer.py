@@ -1,5 +1,6 @@
 """The training loop: one for every task."""
 
+import logging
 import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Generic
@@ -14,14 +15,17 @@ from lib.training.ema import WeightAverage
 from lib.training.epoch_sums import EpochSums
 from lib.training.guard import Guard
 from lib.training.meters import MeanMeters
-from lib.training.optimizer import build_optimizer, set_learning_rate
+from lib.training.optimizer import build_optimizer, load_optimizer_state, set_learning_rate
 from lib.training.position import Progress
 from lib.training.progress import EpochProgress, epoch_progress
 from lib.training.protocol import B, BatchStream, Observer, Task, Unwatched, Watch
 from lib.training.random_state import seed_step
+from lib.training.rollback import Rollback, RollbackReport, copied
 from lib.training.schedule import Schedule
 from lib.training.skip_ledger import SkipLedger
 from lib.training.skip_report import Identity
+
+logger = logging.getLogger(__name__)
 
 LOOK_EVERY = 20
 
@@ -68,6 +72,7 @@ class Trainer(Generic[B]):
         self._device = self._parameters[0].device
         self._runner = BatchRunner(model, task, config, self._device)
         self._guard = Guard(config.guard, config.grad_clip, self._device)
+        self._rollback = Rollback(config.guard)
         self._sums = EpochSums()
         self.optimizer = build_optimizer(model, lr=config.lr, weight_decay=config.weight_decay)
         self.average = WeightAverage(model, config.ema_decay) if config.ema_decay else None
@@ -91,6 +96,9 @@ class Trainer(Generic[B]):
             first_step=self.progress.schedule_start,
         )
 
+    def _learning_rate(self, step: int) -> float:
+        return self._schedule.learning_rate(step) * self._rollback.learning_rate_factor(step)
+
     def run_epoch(self, watch: Watch | None = None) -> dict[str, float]:
         """Train and validate one epoch, or what is left of it, and return the metrics of the whole.
 
@@ -99,15 +107,18 @@ class Trainer(Generic[B]):
 
         Raises:
             SkipCapError: If too many steps had to be skipped.
+            RollbackCapError: If the training left its course too often.
             InterruptedEpochError: If the watch stopped the epoch; ``state`` then is that of the last step.
         """
         self._watch = watch or Unwatched()
         epoch = self.progress.epochs_done
         self._train_epoch(epoch)
         metrics = self._named("train", self._sums.meters.means())
-        metrics |= self._sums.clock_metrics() | self._sums.guard_metrics()
-        metrics["lr"] = self._schedule.learning_rate(self.progress.steps_done - 1)
+        metrics["lr"] = self._learning_rate(self.progress.steps_done - 1)
         metrics |= self.validate(epoch)
+        self._rollback.see_validation(metrics["val/loss"])
+        self._go_back()
+        metrics |= self._sums.clock_metrics() | self._sums.guard_metrics()
         self.progress.epochs_done = epoch + 1
         self.progress.batches_done = 0
         self._sums = EpochSums()
@@ -115,24 +126,84 @@ class Trainer(Generic[B]):
 
     def _train_epoch(self, epoch: int) -> None:
         self.model.train()
-        schedule = self._schedule
         done = self.progress.batches_done
-        first_step = done // self._config.grad_accum_steps
-        batches = self._train.epoch(epoch, done) if first_step < self._steps_per_epoch else iter(())
+        batches = self._train.epoch(epoch, done) if self._step_of_epoch < self._steps_per_epoch else iter(())
+        if self.progress.steps_done == 0:
+            self._rollback.keep_if_due(0, self._content)
         title = f"epoch {epoch + 1}/{self._config.epochs}"
         with epoch_progress(title, self._train.batches_per_epoch, done) as progress:
-            for step_of_epoch in range(first_step, self._steps_per_epoch):
-                set_learning_rate(self.optimizer, schedule.learning_rate(self.progress.steps_done))
+            while (step_of_epoch := self._step_of_epoch) < self._steps_per_epoch:
+                set_learning_rate(self.optimizer, self._learning_rate(self.progress.steps_done))
                 self._step(batches, progress)
                 if step_of_epoch % LOOK_EVERY == 0:
-                    self._look()
-                    self._skips.require_few(self._sums)
+                    self._stay_on_course(batches)
                     progress.show(f"loss {self._sums.meters.means().get('loss', float('nan')):.4g}")
                 self._watch.step_done()
                 self._heed()
-        self._look()
-        self._skips.require_few(self._sums)
+        self._stay_on_course(batches)
         self._skips.require_learning(self._sums)
+
+    @property
+    def _step_of_epoch(self) -> int:
+        return self.progress.batches_done // self._config.grad_accum_steps
+
+    def _stay_on_course(self, batches: Iterator[B]) -> None:
+        """Look at the steps since the last look, and go back or stop if they went wrong.
+
+        What is decided here depends on the steps alone: looks in between, for a checkpoint, change nothing.
+        """
+        self._look()
+        report = self._go_back()
+        self._skips.require_few(self._sums)
+        if report is None:
+            self._rollback.keep_if_due(self.progress.steps_done, self._content)
+            return
+        for _ in range(report.passed_over):
+            next(batches)
+            self._heed()
+
+    def _go_back(self) -> RollbackReport | None:
+        """Return to an older state if the training has left its course, and to a place behind the next batches."""
+        step, reason = self.progress.steps_done, self._rollback.course.trouble
+        kept = self._rollback.go_back(step)
+        if kept is None:
+            return None
+        self._restore(kept.content)
+        self._skips.forget_row()
+        first_batch = self.progress.batches_done
+        steps = min(
+            self._config.guard.rollback.pass_over // self._config.grad_accum_steps,
+            self._steps_per_epoch - self._step_of_epoch,
+        )
+        passed_over = steps * self._config.grad_accum_steps
+        self.progress.batches_done += passed_over
+        self.progress.steps_done += steps
+        self._rollback.reduce_learning_rate(self.progress.steps_done)
+        self._sums.count_rollback(step - kept.step, passed_over)
+        place = self.progress.epochs_done, first_batch, passed_over
+        report = RollbackReport(step, kept.step, reason, *place, self._rollback.count)
+        self._watch.went_back(report)
+        logger.warning(
+            "%s: back to the state after step %d of %d, past the next %d batches", reason, kept.step, step, passed_over
+        )
+        return report
+
+    def _content(self) -> dict[str, Any]:
+        """Return what a step changes: weights, averages, moments, what the guard knows."""
+        return {
+            "model": self.model.state_dict(),
+            "average": self.average.state_dict() if self.average else {},
+            "optimizer": self.optimizer.state_dict(),
+            "guard": self._guard.state_dict(),
+        }
+
+    def _restore(self, content: dict[str, Any]) -> None:
+        self.model.load_state_dict(content["model"])
+        # The optimizer takes over tensors as they are, and would change the kept state with each step.
+        load_optimizer_state(self.optimizer, copied(content["optimizer"]))
+        if self.average is not None:
+            self.average.load_state_dict(content["average"])
+        self._guard.load_state_dict(content["guard"])
 
     def _step(self, batches: Iterator[B], progress: EpochProgress) -> None:
         """Take one optimizer step over an accumulation window."""
@@ -166,6 +237,7 @@ class Trainer(Generic[B]):
         record = self._guard.drain()
         if record is not None:
             self._sums.count(record)
+            self._rollback.course.see(record)
             for report in self._skips.reports(record):
                 self._watch.step_skipped(report)
 
@@ -220,19 +292,21 @@ class Trainer(Generic[B]):
     def state(self) -> dict[str, Any]:
         """Return weights, averages, optimizer, guard and the sums of the epoch under way, as checkpoints hold them."""
         self._look()
-        return {
-            "model": self.model.state_dict(),
-            "average": self.average.state_dict() if self.average else {},
-            "optimizer": self.optimizer.state_dict(),
-            "guard": {**self._guard.state_dict(), "skips_in_row": self._skips.in_row},
-            "epoch_sums": self._sums.state_dict(),
-        }
+        content = self._content()
+        beside = {"skips": self._skips.state_dict(), "rollback": self._rollback.state_dict()}
+        return {**content, "guard": {**content["guard"], **beside}, "epoch_sums": self._sums.state_dict()}
 
     def load_guard(self, state: dict[str, Any]) -> None:
         """Go on with the guard's knowledge of a saved run."""
         statistics = dict(state)
-        self._skips.in_row = statistics.pop("skips_in_row", 0)
+        for part, known in (("skips", self._skips), ("rollback", self._rollback)):
+            if part in statistics:
+                known.load_state_dict(statistics.pop(part))
         self._guard.load_state_dict(statistics)
+
+    def forget_kept_states(self) -> None:
+        """Know no older states and no earlier returns to them: steps are counted from 0 again."""
+        self._rollback = Rollback(self._config.guard)
 
     def load_epoch_sums(self, state: dict[str, Any]) -> None:
         """Go on with the sums of an epoch that was left under way."""

@@ -92,6 +92,15 @@ def toy_trainer(
     )
 
 
+def guard_knowledge(trainer: Trainer[ToyBatch]) -> str:
+    """All that the guard knows, as text to the last digit: NaN equals NaN in it."""
+    torch.set_printoptions(precision=17, threshold=10_000)
+    try:
+        return str(trainer.state()["guard"])
+    finally:
+        torch.set_printoptions(profile="default")
+
+
 def weights_of(trainer: Trainer[ToyBatch]) -> dict[str, Tensor]:
     """Everything that a step may change, by name: weights, averages, moments."""
     state = trainer.state()
