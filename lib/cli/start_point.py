@@ -31,6 +31,7 @@ ORDER_KEEPING_DATA = frozenset(
         "num_workers",
         "num_threads",
         "prefetch_factor",
+        "worker_timeout",
         "compiled",
         "cache",
         "cache_dir",

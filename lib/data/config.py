@@ -107,6 +107,8 @@ class DataConfig(Section):
     """Normalize in compiled code where there is a C compiler; false always takes the slower way through NumPy."""
     prefetch_factor: int = Field(2, ge=1, le=64)
     """Chunks that each worker prepares ahead."""
+    worker_timeout: float = Field(300.0, gt=0)
+    """Seconds without a chunk after which a worker that is waited for is ended and started anew."""
     on_bad: Literal["error", "quarantine"] = "error"
     """What happens when events cannot be read: stop, or leave them out and go on."""
     max_bad_share: float = Field(0.01, ge=0, le=1)

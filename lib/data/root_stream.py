@@ -1,12 +1,8 @@
 """Batches read from ROOT files, pool by pool."""
 
-import multiprocessing
 import time
 from collections.abc import Iterator, Sequence
-from typing import TypeVar
-
-import torch
-from torch.utils.data import DataLoader, Sampler
+from functools import partial
 
 from lib.data.balance import EventDraw
 from lib.data.batch import EventBatch
@@ -17,13 +13,12 @@ from lib.data.normalization import Normalization
 from lib.data.npho_count import NphoCount
 from lib.data.order import EventOrder, Pool, batch_seed, cut_blocks
 from lib.data.pool import FilledPool, FillSettings, PoolDataset, PoolFailure, PoolRequest
+from lib.data.pool_processes import PoolProcesses
 from lib.data.quarantine import LedgerRow, Quarantine
 from lib.data.read_ahead import map_ahead
 from lib.data.schema import BranchPlan
 from lib.data.selection import FileSelection
 from lib.errors import DataError
-
-T = TypeVar("T")
 
 # Two pools, one in use and one being filled, stay below a gigabyte however large a chunk is asked for.
 MAX_POOL_EVENTS = 8192
@@ -88,8 +83,7 @@ class RootStream:
         )
         self._quarantine = Quarantine(config, selections)
         self._npho_count = NphoCount()
-        self._requests = _Requests()
-        self._loader: DataLoader[FilledPool | PoolFailure] | None = None
+        self._processes: PoolProcesses | None = None
         self._epochs_begun = 0
 
     @property
@@ -129,11 +123,11 @@ class RootStream:
         self._npho_count = profile.npho
         pools = self._filled(requests)
         for request in requests:
+            if turn != self._epochs_begun:
+                raise RuntimeError("another epoch of this stream was begun; use one at a time")
             with profile.measure(WAIT):
                 filled = next(pools)
             profile.add(filled.profile)
-            if turn != self._epochs_begun:
-                raise RuntimeError("another epoch of this stream was begun; use one at a time")
             self._quarantine.add(filled.faults)
             num_whole, rest = divmod(request.offset + request.pool.num_events, size)
             for _ in range(num_whole):
@@ -173,58 +167,29 @@ class RootStream:
         yield from map_ahead(fill, requests)
 
     def _filled_by_processes(self, requests: list[PoolRequest]) -> Iterator[FilledPool]:
-        self._loader = self._loader or self._start_loader()
-        self._requests.requests = requests
-        failure: PoolFailure | None = None
+        self._processes = self._processes or PoolProcesses(
+            self._dataset,
+            partial(_file_names, self.selections),
+            count=self._config.num_workers,
+            ahead=self._config.prefetch_factor,
+            timeout_s=self._config.worker_timeout,
+        )
         begun: EventRows | None = None
-        for request, result in zip(requests, self._loader, strict=True):
+        for request, result in zip(requests, self._processes.fill(requests), strict=True):
             if isinstance(result, PoolFailure):
-                failure = result
-                break
+                # Its processes end with it: the traceback of an error would keep them for as long as someone holds it.
+                self._processes = None
+                raise DataError(result.message)
             if begun and request.offset > 0:
                 done = slice(0, request.offset)
                 result.batches[0].copy_rows(done, begun, done)
             begun = result.batches[-1]
             yield result
-        if failure:
-            # The traceback of an error would keep the processes alive for as long as someone holds it.
-            self._loader = None
-            raise DataError(failure.message)
-
-    def _start_loader(self) -> "DataLoader[FilledPool | PoolFailure]":
-        # A forked child would inherit the locks of this process's threads, and CUDA refuses to run in it. The server
-        # imports the libraries once for all its workers.
-        context = multiprocessing.get_context("forkserver")
-        context.set_forkserver_preload([__name__])
-        return DataLoader(
-            self._dataset,
-            batch_size=None,
-            sampler=self._requests,
-            collate_fn=_unchanged,
-            num_workers=self._config.num_workers,
-            prefetch_factor=self._config.prefetch_factor,
-            persistent_workers=True,
-            multiprocessing_context=context,
-            # Its own generator: otherwise each epoch would advance torch's global one.
-            generator=torch.Generator().manual_seed(0),
-        )
 
 
-class _Requests(Sampler[PoolRequest]):
-    """What the loader's processes are asked for; replaced before each epoch, while the processes stay."""
-
-    def __init__(self) -> None:
-        self.requests: list[PoolRequest] = []
-
-    def __iter__(self) -> Iterator[PoolRequest]:
-        return iter(self.requests)
-
-    def __len__(self) -> int:
-        return len(self.requests)
-
-
-def _unchanged(result: T) -> T:
-    return result
+def _file_names(selections: Sequence[FileSelection], request: PoolRequest) -> str:
+    indices = sorted({block.file_index for block in request.pool.blocks})
+    return ", ".join(str(selections[index].file.path) for index in indices)
 
 
 def _requests_between(pools: list[Pool], first: int, last: int, batch_size: int) -> list[PoolRequest]:
