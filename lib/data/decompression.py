@@ -12,7 +12,10 @@ import cramjam
 import deflate
 import numpy as np
 import xxhash
+import zstandard
 from numpy.typing import NDArray
+
+from lib.data.inflate import decompress_zlib
 
 ByteArray = NDArray[np.uint8]
 
@@ -22,7 +25,7 @@ _BLOCK_HEADER = 9
 _LZ4_CHECKSUM = 8
 
 # What the decompressors raise for damaged data.
-DECOMPRESSION_ERRORS = (cramjam.DecompressionError, deflate.DeflateError, lzma.LZMAError)
+DECOMPRESSION_ERRORS = (cramjam.DecompressionError, deflate.DeflateError, lzma.LZMAError, zstandard.ZstdError)
 
 
 class UnusualBasketError(Exception):
@@ -79,18 +82,23 @@ def _decompress_block(algorithm: bytes, packed: ByteArray, into: ByteArray) -> N
         case b"L4":
             _decompress_lz4(packed, into)
         case b"ZS":
-            _check_length(cramjam.zstd.decompress_into(packed.data, into.data), into)
+            _decompress_zstd(packed, into)
         case b"ZL":
-            # The library gives the bytes in memory of its own; the copy is small beside the work.
-            content = deflate.zlib_decompress(packed.data, len(into))
-            _check_length(len(content), into)
-            into[:] = np.frombuffer(content, np.uint8)
+            decompress_zlib(packed, into)
         case b"XZ":
             unpacked = lzma.decompress(packed.data)
             _check_length(len(unpacked), into)
             into[:] = np.frombuffer(unpacked, np.uint8)
         case _:
             raise UnusualBasketError
+
+
+def _decompress_zstd(packed: ByteArray, into: ByteArray) -> None:
+    # Asked for all of a frame at once, the stream decompresses straight into our memory.
+    stream = zstandard.ZstdDecompressor().stream_reader(packed.data)
+    _check_length(stream.readinto(into.data), into)
+    if stream.readinto(bytearray(1)):
+        raise DamagedBasketError(f"more than {len(into)} bytes where no more are expected")
 
 
 def _decompress_lz4(packed: ByteArray, into: ByteArray) -> None:

@@ -1,12 +1,12 @@
 """Filling a pool: read its blocks, normalize them, and put every event into its row of its batch."""
 
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor, wait
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import TypeAlias
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from torch.utils.data import Dataset
 
@@ -81,6 +81,10 @@ class FilledPool:
     profile: LoaderProfile
 
 
+# What could not be read of a block, and the time it took.
+_FilledBlock: TypeAlias = tuple[list[Fault], LoaderProfile]
+
+
 class PoolDataset(Dataset[FilledPool | PoolFailure]):
     """Pools by request; lives in the training process or, pickled, in each loader process."""
 
@@ -103,25 +107,57 @@ class PoolDataset(Dataset[FilledPool | PoolFailure]):
     def __getitem__(self, request: PoolRequest) -> FilledPool | PoolFailure:
         """Return the batches of a pool, or what went wrong with the files."""
         try:
-            return self.fill(request, None)
+            return self.begin(request, None).result()
         except DataError as error:
             return PoolFailure(str(error))
 
-    def fill(self, request: PoolRequest, begun: EventRows | None) -> FilledPool:
-        """Read and normalize a pool in threads, one block each at a time.
+    def begin(self, request: PoolRequest, begun: EventRows | None) -> "PoolInProgress":
+        """Have threads read and normalize a pool, one block each at a time.
+
+        A pool may be begun before another is done: no thread waits for the last block of the one before.
 
         Args:
             request: What is wanted.
             begun: The batch that the pools before have begun; without it, its place is taken by one whose rows before
                 the offset are left to be filled.
-
-        Raises:
-            DataError: Naming file, branch and entries if something cannot be read, without quarantine.
         """
         # Opened where they are used: files, threads and compiled code do not travel to other processes.
         worker = self._worker = self._worker or _Worker(self._selections, self._plan, self._settings)
         drawn = self._draw.of_epoch(request.pool.epoch)
-        return worker.fill(request, drawn, self._order.rows(request.pool), begun)
+        return worker.begin(request, drawn, self._order.rows(request.pool), begun)
+
+
+class PoolInProgress:
+    """A pool that threads are filling.
+
+    Attributes:
+        batches: Those with events of the pool, not all of them filled.
+    """
+
+    def __init__(self, batches: list[EventRows], blocks: Sequence[Future[_FilledBlock]]) -> None:
+        self.batches = batches
+        self._blocks = blocks
+
+    def result(self) -> FilledPool:
+        """Wait for the last block.
+
+        Raises:
+            DataError: Naming file, branch and entries if something cannot be read, without quarantine.
+        """
+        wait(self._blocks)
+        whole = LoaderProfile()
+        faults: list[Fault] = []
+        for block in self._blocks:
+            some, profile = block.result()
+            faults += some
+            whole.add(profile)
+        return FilledPool(self.batches, faults, whole)
+
+    def abandon(self) -> None:
+        """Leave out the blocks that are not begun, and wait for those that are."""
+        for block in self._blocks:
+            block.cancel()
+        wait(self._blocks)
 
 
 class _Worker:
@@ -134,43 +170,32 @@ class _Worker:
         self._reader = EventReader([selection.file for selection in selections], plan)
         self._kernel = sensor_kernel(settings.normalization, compiled=settings.compiled)
         self._memory = RowMemory(settings.batch_size, plan.truth_branches)
-        # A logarithm that starts a team of threads inside each of ours takes a hundred times longer on busy cores.
-        self._executor = ThreadPoolExecutor(
-            settings.num_threads, "fill", initializer=torch.set_num_threads, initargs=(1,)
-        )
+        # What these threads run is NumPy's or ours: a team of torch's threads inside each would fight over the cores.
+        self._executor = ThreadPoolExecutor(settings.num_threads, "fill")
 
-    def fill(
+    def begin(
         self,
         request: PoolRequest,
         drawn: Sequence[FileSelection],
         rows: NDArray[np.intp],
         begun: EventRows | None,
-    ) -> FilledPool:
-        """Return the batches of a pool; see ``PoolDataset.fill``."""
+    ) -> PoolInProgress:
+        """Hand the blocks of a pool to the threads; see ``PoolDataset.begin``."""
         blocks = request.pool.blocks
         places = rows + request.offset
         batches = [begun] if begun and request.offset > 0 else []
         num_batches = -(-(request.pool.num_events + request.offset) // self._batch_size)
         batches += [self._memory.lend() for _ in range(num_batches - len(batches))]
-        # The number of threads is one of the thread, but threads begun later inherit it, so it is taken back.
-        inherited = torch.get_num_threads()
         borders = np.cumsum([0, *(block.num_events for block in blocks)])
         jobs = [
             self._executor.submit(self._try_block, block, drawn[block.file_index], places[first:last], batches)
             for block, (first, last) in zip(blocks, pairwise(borders), strict=True)
         ]
-        wait(jobs)
-        torch.set_num_threads(inherited)
-        results = [job.result() for job in jobs]
-        faults = [fault for some, _ in results for fault in some]
-        whole = LoaderProfile()
-        for _, profile in results:
-            whole.add(profile)
-        return FilledPool(batches, faults, whole)
+        return PoolInProgress(batches, jobs)
 
     def _try_block(
         self, block: Block, drawn: FileSelection, places: NDArray[np.intp], batches: list[EventRows]
-    ) -> tuple[list[Fault], LoaderProfile]:
+    ) -> _FilledBlock:
         profile = LoaderProfile()
         try:
             self._place_block(block, drawn, places, batches, profile)
@@ -178,7 +203,7 @@ class _Worker:
             if not self._settings.quarantine:
                 raise
             for number, chosen in _by_batch(places // self._batch_size):
-                batches[number].weight[torch.from_numpy(places[chosen] % self._batch_size)] = UNREADABLE
+                batches[number].weight.numpy()[places[chosen] % self._batch_size] = UNREADABLE
             # The block as a whole is lost, with the events that this epoch has not drawn and those drawn repeatedly.
             selection = self._selections[block.file_index]
             lost = len(selection.selected_between(block.start, block.stop))
@@ -195,7 +220,7 @@ class _Worker:
     ) -> None:
         entries, weights = selection.selected_between(block.start, block.stop), None
         if selection.weights is not None:
-            weights = torch.from_numpy(selection.weights_between(block.start, block.stop))
+            weights = selection.weights_between(block.start, block.stop)
         numbers, rows = np.divmod(places, self._batch_size)
         pieces = self._reader.sensor_pieces(block.file_index, block.start, block.stop)
         while True:
@@ -215,13 +240,13 @@ class _Worker:
         with profile.measure(BATCH):
             truth, run, event = self._reader.read_numbers(block.file_index, block.start, block.stop)
         for number, chosen in _by_batch(numbers):
-            into, sources, target = batches[number], entries[chosen] - block.start, torch.from_numpy(rows[chosen])
+            into, sources, target = batches[number], entries[chosen] - block.start, rows[chosen]
             for name, values in truth.items():
-                into.truth[name][target] = torch.from_numpy(values[sources])
-            into.run[target] = torch.from_numpy(run[sources])
-            into.event[target] = torch.from_numpy(event[sources])
+                into.truth[name].numpy()[target] = values[sources]
+            into.run.numpy()[target] = run[sources]
+            into.event.numpy()[target] = event[sources]
             if weights is not None:
-                into.weight[target] = weights[chosen]
+                into.weight.numpy()[target] = weights[chosen]
 
 
 def _by_batch(numbers: NDArray[np.intp]) -> list[tuple[int, NDArray[np.intp]]]:

@@ -1,6 +1,7 @@
 """Batches read from ROOT files, pool by pool."""
 
 import time
+from collections import deque
 from collections.abc import Iterator, Sequence
 from functools import partial
 
@@ -12,10 +13,9 @@ from lib.data.loader_profile import WAIT, LoaderProfile
 from lib.data.normalization import Normalization
 from lib.data.npho_count import NphoCount
 from lib.data.order import EventOrder, Pool, batch_seed, cut_blocks
-from lib.data.pool import FilledPool, FillSettings, PoolDataset, PoolFailure, PoolRequest
+from lib.data.pool import FilledPool, FillSettings, PoolDataset, PoolFailure, PoolInProgress, PoolRequest
 from lib.data.pool_processes import PoolProcesses
 from lib.data.quarantine import LedgerRow, Quarantine
-from lib.data.read_ahead import map_ahead
 from lib.data.schema import BranchPlan
 from lib.data.selection import FileSelection
 from lib.errors import DataError
@@ -156,15 +156,21 @@ class RootStream:
             yield from self._filled_by_processes(requests)
 
     def _filled_by_threads(self, requests: list[PoolRequest]) -> Iterator[FilledPool]:
+        under_way: deque[PoolInProgress] = deque()
         begun: EventRows | None = None
-
-        def fill(request: PoolRequest) -> FilledPool:
-            nonlocal begun
-            filled = self._dataset.fill(request, begun)
-            begun = filled.batches[-1]
-            return filled
-
-        yield from map_ahead(fill, requests)
+        try:
+            for request in requests:
+                under_way.append(self._dataset.begin(request, begun))
+                begun = under_way[-1].batches[-1]
+                # Waiting for a pool means that the one before has been used up: the next takes its memory, and no
+                # thread is idle while the last blocks are filled.
+                if len(under_way) > 1:
+                    yield under_way.popleft().result()
+            while under_way:
+                yield under_way.popleft().result()
+        finally:
+            for pool in under_way:
+                pool.abandon()
 
     def _filled_by_processes(self, requests: list[PoolRequest]) -> Iterator[FilledPool]:
         self._processes = self._processes or PoolProcesses(

@@ -89,3 +89,10 @@ def test_less_content_than_the_header_of_a_block_promises_is_damage():
     payload[6:9] = len(CONTENT).to_bytes(3, "little")
     with pytest.raises(DamagedBasketError, match="19996 bytes where 20000 are expected"):
         content(basket(bytes(payload)))
+
+
+def test_a_frame_that_holds_more_than_its_header_promises_is_damage():
+    stored = bytearray(block(b"ZS", CONTENT + b"more"))
+    stored[6:9] = len(CONTENT).to_bytes(3, "little")
+    with pytest.raises(DamagedBasketError, match=f"more than {len(CONTENT)} bytes where no more are expected"):
+        content(basket(bytes(stored)))

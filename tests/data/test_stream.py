@@ -5,6 +5,7 @@ import torch
 from lib.data.batch import EventBatch
 from lib.data.config import NormalizationConfig
 from lib.data.normalization import Normalization
+from lib.data.pool import PoolDataset, PoolInProgress
 from lib.data.stream import EventStream, open_stream
 from lib.errors import DataError
 
@@ -209,3 +210,17 @@ def test_faulty_cuts_are_refused_with_the_configuration(data_config):
         data_config(energy_range=[2.0, 1.0])
     with pytest.raises(ValueError, match="not an expression"):
         data_config(reweighting={"quantities": ["energyTruth <"]})
+
+
+def test_the_next_pool_is_begun_before_the_last_blocks_of_one_are_waited_for(data_config, monkeypatch):
+    told = []
+    begin, result = PoolDataset.begin, PoolInProgress.result
+    monkeypatch.setattr(PoolDataset, "begin", lambda *args: told.append("begin") or begin(*args))
+    monkeypatch.setattr(PoolInProgress, "result", lambda pool: told.append("wait") or result(pool))
+    stream = training(data_config())
+    batches = stream.epoch(0)
+    next(batches)
+    assert told == ["begin", "begin", "wait"]
+    batches.close()
+    # Whatever the abandoned epoch had begun does not disturb the next one.
+    assert_same(list(stream.epoch(0)), list(training(data_config()).epoch(0)))
