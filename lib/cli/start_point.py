@@ -5,6 +5,7 @@ from pathlib import Path
 
 from torch import nn
 
+from lib.cli.resume_options import is_asked_anew
 from lib.cli.schemas import RegressorConfig, RunConfig
 from lib.config.flat import differences, flatten
 from lib.data.normalization import Normalization
@@ -175,10 +176,10 @@ def _resume_position(
         checkpoint.best,
         checkpoint.batches_done,
     )
-    if config.checkpoint.reset_epoch:
+    if is_asked_anew("reset_epoch", config, checkpoint, source):
         progress = Progress(best=checkpoint.best)
         trainer.forget_kept_states()
-    elif config.checkpoint.refresh_lr:
+    elif is_asked_anew("refresh_lr", config, checkpoint, source):
         progress.schedule_start = progress.steps_done
     if progress.batches_done and not keeps_order:
         logger.warning("the order of events was changed, so the epoch that was under way begins anew")

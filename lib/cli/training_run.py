@@ -10,6 +10,7 @@ from lib.cli.artifacts import write_artifacts
 from lib.cli.assembly import Assembly, assemble
 from lib.cli.data_record import DataRecord
 from lib.cli.entry import EXIT_DONE, EXIT_REQUEUE, EXIT_ROLLBACK_CAP, EXIT_SKIP_CAP
+from lib.cli.resume_options import is_asked_anew
 from lib.cli.schemas import TrainingConfiguration
 from lib.cli.start_point import find_resumed, initialize, resume
 from lib.config.flat import flatten
@@ -66,7 +67,7 @@ def run_training(config: TrainingConfiguration) -> int:
     if resumed is not None and source is not None:
         resume(trainer, resumed, source, config, identity=identity, normalization=normalization)
     folder = claim_folder(config.checkpoint, run_name, source)
-    run_key = _run_key(config, resumed, folder)
+    run_key = _run_key(config, resumed, source, folder)
     recorder = RunRecorder(
         folder,
         identity,
@@ -78,12 +79,13 @@ def run_training(config: TrainingConfiguration) -> int:
     return _train_and_close(config, trainer, parts, recorder, data=data)
 
 
-def _run_key(config: TrainingConfiguration, resumed: Checkpoint | None, folder: Path) -> str:
+def _run_key(config: TrainingConfiguration, resumed: Checkpoint | None, source: Path | None, folder: Path) -> str:
     """Return what tells the run from others: the key of the run that goes on, or a new one."""
+    if resumed is not None and source is not None:
+        is_new = is_asked_anew("new_mlflow_run", config, resumed, source)
+        return uuid.uuid4().hex if is_new else resumed.run_key
     if config.checkpoint.resume_from is None or config.checkpoint.new_mlflow_run:
         return uuid.uuid4().hex
-    if resumed is not None:
-        return resumed.run_key
     # A run that was killed before its first checkpoint is in MLflow already.
     return load_identity(folder)[0].key if (folder / IDENTITY_NAME).exists() else uuid.uuid4().hex
 

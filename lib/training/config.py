@@ -91,11 +91,11 @@ class CheckpointConfig(Section):
     init_from: Path | None = None
     """Checkpoint whose weights are taken where they fit, such as a pretrained encoder."""
     refresh_lr: bool = False
-    """On resume, start the learning-rate schedule anew over the epochs that are left."""
+    """On resume, start the learning-rate schedule anew over the epochs that are left; once in the life of a run."""
     reset_epoch: bool = False
-    """On resume, keep weights and optimizer but count epochs from 0."""
+    """On resume, keep weights and optimizer but count epochs from 0; once in the life of a run."""
     new_mlflow_run: bool = False
-    """On resume, open a new MLflow run instead of going on with the old one."""
+    """On resume, open a new MLflow run instead of going on with the old one; once in the life of a run."""
     save_artifacts: bool = True
     """Write predictions and figures of the best epoch when the training ends."""
 
