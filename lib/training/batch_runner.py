@@ -90,13 +90,20 @@ class BatchRunner(Generic[B]):
             widest = widest_layer_bytes(self._eager, lambda: self._task.score(self._eager, one))
         self.micro_batching.fit_cache(widest)
 
-    @torch.no_grad()
     def evaluate(self, batch: B) -> StepOutput:
         """Score one batch; the model is in evaluation mode."""
+        return self._evaluate(self._model, batch)
+
+    def evaluate_eagerly(self, batch: B) -> StepOutput:
+        """Score a batch of unusual size; compiling the model for it would take minutes."""
+        return self._evaluate(self._eager, batch)
+
+    @torch.no_grad()
+    def _evaluate(self, model: nn.Module, batch: B) -> StepOutput:
         self._look_at_model(batch)
         prepared = self._task.prepare(batch.to(self._device), training=False)
         parts: list[StepOutput] = []
         for first, last in self.micro_batching.ranges(batch.num_events):
             with autocast(self._precision, self._device):
-                parts.append(self._task.score(self._model, prepared.rows(first, last)))
+                parts.append(self._task.score(model, prepared.rows(first, last)))
         return join_outputs(parts)

@@ -1,6 +1,7 @@
 """The training loop: one for every task."""
 
 import logging
+import math
 import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Generic
@@ -13,6 +14,7 @@ from lib.training.batch_runner import BatchRunner
 from lib.training.config import TrainingConfig
 from lib.training.ema import WeightAverage
 from lib.training.epoch_sums import EpochSums
+from lib.training.finite_events import FiniteEvents
 from lib.training.guard import Guard
 from lib.training.meters import MeanMeters
 from lib.training.optimizer import build_optimizer, load_optimizer_state, set_learning_rate
@@ -269,21 +271,25 @@ class Trainer(Generic[B]):
     @torch.no_grad()
     def _validate(self, epoch: int) -> dict[str, float]:
         self.model.eval()
-        meters = MeanMeters()
+        meters, finite = MeanMeters(), FiniteEvents[B](self._runner.evaluate_eagerly)
         with epoch_progress("validation", self._validation.batches_per_epoch) as progress:
             # Validation always sees the order and the masks of epoch 0, so that its metrics can be compared.
             for batch in self._validation.epoch(0):
-                output = self._runner.evaluate(batch)
-                meters.add(output.sums)
-                for observer in self._observers:
-                    observer.validation_batch(batch, output)
+                for part, output in finite.parts(batch, self._runner.evaluate(batch)):
+                    meters.add(output.sums)
+                    for observer in self._observers:
+                        observer.validation_batch(part, output)
                 progress.advance(batch.num_events)
                 self._heed()
         metrics = self._named("val", meters.means())
         metrics = {name: value for name, value in metrics.items() if name not in self._task.run_metrics}
-        for observer in self._observers:
-            metrics |= observer.validation_end(epoch)
-        return metrics
+        left_out, seen = finite.left_out, finite.seen
+        if left_out:
+            logger.warning("%d of %d validation events are not finite and left out of all means", left_out, seen)
+        if left_out < seen:
+            for observer in self._observers:
+                metrics |= observer.validation_end(epoch)
+        return {"val/loss": math.nan, **metrics, "val/nonfinite_events": float(left_out)}
 
     def _named(self, split: str, means: dict[str, float]) -> dict[str, float]:
         bare = self._task.run_metrics
