@@ -18,6 +18,7 @@ from lib.data.batch import EventBatch
 from lib.data.normalization import Normalization
 from lib.data.stream import EventStream, open_stream
 from lib.training.checkpoint import Checkpoint
+from lib.training.memory import MemoryShortageError
 from lib.training.platform import choose_device, code_revision, environment
 from lib.training.random_state import seed_initialization
 from lib.training.recorder import ModelIdentity, RunRecorder, claim_folder
@@ -135,6 +136,7 @@ def _train(
 
     Raises:
         InterruptedEpochError: After a signal, when everything is saved.
+        MemoryShortageError: If a step does not fit into memory, when everything before it is saved.
     """
     if config.data.num_workers:
         start_shielded_server([EventStream.__module__])
@@ -142,7 +144,7 @@ def _train(
     while trainer.progress.epochs_done < config.training.epochs:
         try:
             metrics = trainer.run_epoch(watch)
-        except InterruptedEpochError:
+        except (InterruptedEpochError, MemoryShortageError):
             recorder.save_last(trainer)
             data.write_ledger()
             raise

@@ -1,18 +1,27 @@
 """Runs batches through the model: cut into micro-batches, in autocast, compiled, and again where an attempt failed."""
 
+import logging
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Generic
 
 import torch
 from torch import nn
 
 from lib.nn.drop_path import PathDraws
-from lib.training.compilation import compiled
-from lib.training.config import TrainingConfig
+from lib.nn.recomputation import recompute_blocks
+from lib.training.compilation import CompileLadder
+from lib.training.config import CompileMode, TrainingConfig
+from lib.training.distributed import largest_of_ranks
+from lib.training.memory import is_out_of_memory, release_memory, shortage_error
 from lib.training.micro_batch import MicroBatching, join_outputs, widest_layer_bytes
 from lib.training.precision import autocast
 from lib.training.protocol import B, StepOutput, Task
+
+logger = logging.getLogger(__name__)
+
+# What ranks tell each other of an attempt, the worst counts.
+_DONE, _COMPILER_FAILED, _OUT_OF_MEMORY = 0, 1, 2
 
 
 @dataclass(frozen=True)
@@ -31,6 +40,10 @@ class Window(Generic[B]):
 class BatchRunner(Generic[B]):
     """Scores batches and sums gradients.
 
+    Attributes:
+        ladder: The model, compiled or not.
+        micro_batching: How batches are cut.
+
     Args:
         model: What is trained; already on the device.
         task: Scores batches.
@@ -39,31 +52,79 @@ class BatchRunner(Generic[B]):
     """
 
     def __init__(self, model: nn.Module, task: Task[B], config: TrainingConfig, device: torch.device) -> None:
+        if config.activation_checkpointing:
+            logger.info("activations of %d blocks are computed twice to save memory", recompute_blocks(model))
         self.micro_batching = MicroBatching(config.micro_batch, device)
-        self._eager = model
-        self._model = compiled(model, config)
+        self.ladder = CompileLadder(model, _mode(config, device), fullgraph=config.compile_fullgraph)
+        self._model = model
         self._task = task
-        self._precision = config.precision
+        self._config = config
         self._device = device
         self._paths = PathDraws(model)
 
-    def accumulate(self, batches: Iterator[B], count: int, begin: Callable[[], None]) -> Window[B]:
-        """Sum the gradients of the mean loss of some batches.
+    def execution(self) -> dict[str, str]:
+        """Return how the model is run by now, as tags of a run: what was asked for and what became of it."""
+        size = self.micro_batching.limit
+        tags = {"execution.compile": self.ladder.mode, "execution.micro_batch": str(size or "whole batches")}
+        return tags | ({"execution.compile_reason": self.ladder.reason} if self.ladder.reason else {})
+
+    def accumulate(self, batches: Iterator[B], begin: Callable[[], None], step: int) -> Window[B]:
+        """Sum the gradients of the mean loss of the batches of one step.
+
+        Where an attempt does not fit into memory or cannot be compiled, it is taken again with smaller micro-batches
+        or one rung lower: with the same batches and, after ``begin``, the same random numbers.
 
         Args:
-            batches: The next ``count`` of them are used.
-            count: Batches of one step.
-            begin: Called first; forgets older gradients and seeds what is drawn.
+            batches: The next ``grad_accum_steps`` of them are used.
+            begin: Forgets older gradients and seeds what is drawn.
+            step: Number of the step, for messages.
+
+        Raises:
+            MemoryShortageError: If the step does not fit, and is not to be cut finer.
         """
-        window = [next(batches)]
-        self._look_at_model(window[0])
-        begin()
-        outputs: list[StepOutput] = []
+        window = Window[B]([next(batches)], [])
+        self._look_at_model(window.batches[0])
+        while True:
+            begin()
+            window.outputs.clear()
+            failure = self._attempt(window, batches)
+            verdict = _kind_of(failure)
+            if self._config.auto_batch:
+                verdict = largest_of_ranks(verdict, self._device)
+            if verdict == _DONE:
+                return window
+            self._adapt(verdict, failure, window.batches[0].num_events, step)
+
+    def _attempt(self, window: Window[B], batches: Iterator[B]) -> Exception | None:
+        """Fill the window and the gradients; return what went wrong."""
+        count = self._config.grad_accum_steps
         for index in range(count):
-            if index == len(window):
-                window.append(next(batches))
-            outputs.append(self._backward(window[index], 1.0 / count))
-        return Window(window, outputs)
+            if index == len(window.batches):
+                window.batches.append(next(batches))
+            try:
+                with self.ladder.first_run():
+                    window.outputs.append(self._backward(window.batches[index], 1.0 / count))
+            except Exception as error:  # noqa: BLE001 - compilers fail in many types; what is not theirs is raised again
+                # The frames of a traceback hold the memory that was short.
+                return error.with_traceback(None) if is_out_of_memory(error) else error
+        return None
+
+    def _adapt(self, verdict: int, failure: Exception | None, batch: int, step: int) -> None:
+        """Change what made an attempt fail; raise where nothing can be changed."""
+        if verdict == _OUT_OF_MEMORY:
+            release_memory(self._device)
+            size = self.micro_batching.size(batch)
+            if self._config.auto_batch and self.micro_batching.halve(batch):
+                after = self.micro_batching.size(batch)
+                self.ladder.expect_new_shape()
+                logger.warning("out of memory with %d events at a time; taking the step again with %d", size, after)
+                return
+            accumulation = self._config.grad_accum_steps
+            raise shortage_error(
+                self._device, step=step, batch=batch, micro_batch=size, accumulation=accumulation
+            ) from None
+        if failure is not None and not self.ladder.fall(failure):
+            raise failure
 
     def _backward(self, batch: B, share: float) -> StepOutput:
         """Add the gradients of one batch, times a share, to those of the parameters."""
@@ -72,8 +133,9 @@ class BatchRunner(Generic[B]):
         parts: list[StepOutput] = []
         for first, last in self.micro_batching.ranges(batch.num_events):
             self._paths.use_rows(first, last)
-            with autocast(self._precision, self._device):
-                output = self._task.score(self._model, prepared.rows(first, last))
+            self.ladder.begin_call()
+            with autocast(self._config.precision, self._device):
+                output = self._task.score(self.ladder.model, prepared.rows(first, last))
             (output.loss * share).backward()
             parts.append(StepOutput(output.loss.detach(), output.sums))
         return join_outputs(parts)
@@ -86,24 +148,47 @@ class BatchRunner(Generic[B]):
         one = self._task.prepare(batch.rows(0, 1).to(self._device), training=False)
         self._paths.forget()
         # Not compiled: that would take minutes, for a batch of another shape.
-        with autocast(self._precision, self._device):
-            widest = widest_layer_bytes(self._eager, lambda: self._task.score(self._eager, one))
+        with autocast(self._config.precision, self._device):
+            widest = widest_layer_bytes(self._model, lambda: self._task.score(self._model, one))
         self.micro_batching.fit_cache(widest)
 
     def evaluate(self, batch: B) -> StepOutput:
         """Score one batch; the model is in evaluation mode."""
-        return self._evaluate(self._model, batch)
+        self._look_at_model(batch)
+        while True:
+            try:
+                with self.ladder.first_run():
+                    return self._evaluate(self.ladder.model, batch)
+            except Exception as error:
+                if is_out_of_memory(error) or not self.ladder.fall(error):
+                    raise
 
     def evaluate_eagerly(self, batch: B) -> StepOutput:
         """Score a batch of unusual size; compiling the model for it would take minutes."""
-        return self._evaluate(self._eager, batch)
+        return self._evaluate(self._model, batch)
 
     @torch.no_grad()
     def _evaluate(self, model: nn.Module, batch: B) -> StepOutput:
-        self._look_at_model(batch)
         prepared = self._task.prepare(batch.to(self._device), training=False)
         parts: list[StepOutput] = []
         for first, last in self.micro_batching.ranges(batch.num_events):
-            with autocast(self._precision, self._device):
-                parts.append(self._task.score(model, prepared.rows(first, last)))
+            self.ladder.begin_call()
+            with autocast(self._config.precision, self._device):
+                output = self._task.score(model, prepared.rows(first, last))
+            if self.ladder.replays_graphs:
+                # The next replay writes where these lie.
+                output = replace(output, outputs={name: value.clone() for name, value in output.outputs.items()})
+            parts.append(output)
         return join_outputs(parts)
+
+
+def _mode(config: TrainingConfig, device: torch.device) -> CompileMode:
+    if config.compile_mode == "auto":
+        return "none" if device.type == "cpu" else "reduce-overhead"
+    return config.compile_mode
+
+
+def _kind_of(failure: Exception | None) -> int:
+    if failure is None:
+        return _DONE
+    return _OUT_OF_MEMORY if is_out_of_memory(failure) else _COMPILER_FAILED

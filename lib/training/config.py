@@ -11,6 +11,7 @@ from lib.training.guard_config import GuardConfig
 
 Precision = Literal["none", "bf16"]
 CompileMode = Literal["none", "default", "reduce-overhead", "max-autotune"]
+CompileSetting = CompileMode | Literal["auto"]
 MicroBatch = Literal["auto"] | Annotated[int, Field(ge=1)]
 
 _RUN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+=-]{0,127}")
@@ -35,10 +36,16 @@ class TrainingConfig(Section):
     """Decoupled decay of weight matrices; norms, biases and embeddings are exempt."""
     amp: Precision | bool = "bf16"
     """Autocast of matrix products: bf16 (or true), none (or false)."""
-    compile: CompileMode | bool = "none"
-    """Mode of torch.compile; false is none, true is default."""
+    compile: CompileSetting | bool = "auto"
+    """Mode of torch.compile; where it fails, the next simpler one is tried, down to none. auto: reduce-overhead on a
+    GPU, none on a CPU, where compiling takes minutes and brings nothing. false is none, true is default."""
     compile_fullgraph: bool = False
     """Refuse graph breaks when compiling."""
+    compile_probe: bool = True
+    """Let a child process try the compiler before the training trusts it; the answer is kept for each machine."""
+    activation_checkpointing: bool = False
+    """Keep only what goes into each block and compute the rest again in the backward pass: a third more time for a
+    fraction of the memory."""
     ema_decay: float = Field(0.999, ge=0, lt=1)
     """Decay per step of the averaged weights that are validated and exported; 0 switches averaging off."""
     grad_clip: float | None = Field(1.0, gt=0)
@@ -48,6 +55,9 @@ class TrainingConfig(Section):
     micro_batch: MicroBatch = "auto"
     """Events that go through the model at a time; the gradient stays that of the whole batch. auto: all of them on a
     GPU, on a CPU as many as stay in its cache."""
+    auto_batch: bool = False
+    """When a step does not fit into memory, halve micro_batch and take the step again, instead of ending the run; the
+    gradient stays the same."""
     guard: GuardConfig = GuardConfig()
     """Clipping and skipping of gradients far above those before."""
 
@@ -67,7 +77,7 @@ class TrainingConfig(Section):
         return self.amp
 
     @property
-    def compile_mode(self) -> CompileMode:
+    def compile_mode(self) -> CompileSetting:
         """The compile mode, with booleans translated."""
         if isinstance(self.compile, bool):
             return "default" if self.compile else "none"

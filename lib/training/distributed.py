@@ -3,6 +3,7 @@
 Ranks exist once ``torch.distributed`` is initialized, whoever did it.
 """
 
+import torch
 import torch.distributed as dist
 from torch import Tensor
 
@@ -28,6 +29,18 @@ def sum_over_ranks(values: Tensor) -> Tensor:
     summed = values.clone()
     dist.all_reduce(summed)
     return summed
+
+
+def largest_of_ranks(value: int, device: torch.device) -> int:
+    """Return the largest of a small number of each rank, the same on all; several ranks wait for the device.
+
+    Like ``sum_over_ranks`` it must be called by all ranks alike.
+    """
+    if world_size() == 1:
+        return value
+    largest = torch.tensor(value, device=device)
+    dist.all_reduce(largest, dist.ReduceOp.MAX)
+    return int(largest)
 
 
 def _is_initialized() -> bool:

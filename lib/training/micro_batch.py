@@ -45,7 +45,7 @@ class MicroBatching:
 
     def size(self, num_events: int) -> int:
         """Return the events of the largest part of a batch."""
-        return num_events if self.limit is None else min(num_events, self.limit)
+        return max(last - first for first, last in self.ranges(num_events))
 
     def halve(self, num_events: int) -> bool:
         """Let half as many events at a time through the model; return False if it was one already."""

@@ -86,6 +86,12 @@ class MlflowStore:
             client.log_batch(run_id, params=entries[first : first + 100])
         return run_id
 
+    def set_tags(self, run_id: str, tags: dict[str, str]) -> None:
+        """Set tags of a run."""
+        from mlflow.entities import RunTag  # noqa: PLC0415
+
+        self._client.log_batch(run_id, tags=[RunTag(name, value) for name, value in tags.items()])
+
     def log_metrics(self, run_id: str, metrics: dict[str, float], step: int, time_ms: int) -> None:
         """Log finite metrics at one step."""
         from mlflow.entities import Metric  # noqa: PLC0415

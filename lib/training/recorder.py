@@ -151,6 +151,10 @@ class RunRecorder:
         """Write down a return to an older state."""
         _write_report(self.folder / ROLLBACK_FOLDER / f"step_{report.step:08d}.json", report.as_dict())
 
+    def record_tags(self, tags: dict[str, str]) -> None:
+        """Send what became known of the run to MLflow."""
+        self._tracker.log_tags(tags)
+
     def record_artifact(self, path: Path) -> None:
         """Send a file of the run's folder to MLflow."""
         self._tracker.log_artifact(path)

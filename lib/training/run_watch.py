@@ -17,9 +17,14 @@ class RunWatch(Generic[B]):
         self._trainer = trainer
         self._recorder = recorder
         self._stop = stop
+        self._execution: dict[str, str] = {}
 
     def step_done(self) -> None:
         """Save if it is time, unless the epoch is about to be left and saved anyway."""
+        execution = self._trainer.execution()
+        if execution != self._execution:
+            self._execution = execution
+            self._recorder.record_tags(execution)
         if not self._stop.requested:
             self._recorder.record_step(self._trainer)
 

@@ -99,6 +99,10 @@ class Tracker:
         """Queue the metrics of one record."""
         self._jobs.put(lambda: self._link.send(record))
 
+    def log_tags(self, tags: dict[str, str]) -> None:
+        """Queue tags that replace those of the same names."""
+        self._jobs.put(lambda: self._link.store.set_tags(self._link.run_id, tags))
+
     def log_artifact(self, path: Path) -> None:
         """Queue a file or a folder."""
         self._jobs.put(lambda: self._link.store.log_artifact(self._link.run_id, path))

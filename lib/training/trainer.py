@@ -210,7 +210,7 @@ class Trainer(Generic[B]):
     def _step(self, batches: Iterator[B], progress: EpochProgress) -> None:
         """Take one optimizer step over an accumulation window."""
         begin = time.perf_counter()
-        window = self._runner.accumulate(self._timed(batches), self._config.grad_accum_steps, self._begin_step)
+        window = self._runner.accumulate(self._timed(batches), self._begin_step, self.progress.steps_done)
         for batch, output in zip(window.batches, window.outputs, strict=True):
             finite = self._guard.see_loss(output.loss)
             self._sums.meters.add(output.sums, included=finite)
@@ -222,9 +222,14 @@ class Trainer(Generic[B]):
         self._apply(accepted)
         self._sums.seconds += time.perf_counter() - begin
 
+    def execution(self) -> dict[str, str]:
+        """Return how the model is run by now, as tags of a run."""
+        return self._runner.execution()
+
     def _begin_step(self) -> None:
         seed_step(self._config.seed, self.progress.steps_done)
-        self.optimizer.zero_grad(set_to_none=True)
+        # Gradients that lie where they lay may be added to by graphs that replay.
+        self.optimizer.zero_grad(set_to_none=self._device.type == "cpu")
 
     def _timed(self, batches: Iterator[B]) -> Iterator[B]:
         """Yield the batches and note how long each was waited for."""

@@ -48,13 +48,18 @@ def test_gradients_losses_and_draws_are_those_of_the_whole_batch(
     batch = make_batch(7, padding=1)
     results: list[tuple[StepOutput, torch.Tensor]] = []
     for micro_batch in (7, 3, 1):
-        runner = BatchRunner(model, task, config.model_copy(update={"micro_batch": micro_batch}), torch.device("cpu"))
+        runner = BatchRunner(
+            model,
+            task,
+            config.model_copy(update={"micro_batch": micro_batch, "grad_accum_steps": 2}),
+            torch.device("cpu"),
+        )
 
         def begin() -> None:
             seed_step(0, 11)
             model.zero_grad()
 
-        window = runner.accumulate(iter([batch, replace(batch, seed=5)]), 2, begin)
+        window = runner.accumulate(iter([batch, replace(batch, seed=5)]), begin, 0)
         gradients = [parameter.grad.flatten() for parameter in model.parameters() if parameter.grad is not None]
         results.append((window.outputs[1], torch.cat(gradients).double()))
     whole, whole_gradient = results[0]
