@@ -50,6 +50,10 @@ def assert_same(first: object, second: object) -> None:
         assert first.keys() == second.keys()
         for key, value in first.items():
             assert_same(value, second[key])
+    elif isinstance(first, list):
+        assert isinstance(second, list)
+        for one, other in zip(first, second, strict=True):
+            assert_same(one, other)
     else:
         assert first == second
 
