@@ -13,6 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from lib.training.adaptive_clipping import AdaptiveClipping
 from lib.training.distributed import sum_over_ranks, world_size
 from lib.training.guard_config import GuardConfig
 from lib.training.norm_window import NormWindow
@@ -40,12 +41,20 @@ class GuardRecord:
 
 
 class Guard:
-    """Judges accumulation windows and clips their gradients."""
+    """Judges accumulation windows and clips their gradients.
 
-    def __init__(self, config: GuardConfig, grad_clip: float | None, device: torch.device) -> None:
+    Args:
+        config: What is usual, and what is done about the rest.
+        grad_clip: Ceiling of the norm; None for none.
+        device: Where the gradients are.
+        num_tensors: Parameters that are trained.
+    """
+
+    def __init__(self, config: GuardConfig, grad_clip: float | None, device: torch.device, *, num_tensors: int) -> None:
         self._grad_clip = grad_clip
         self._device = device
         self._usual = NormWindow(config, device) if config.enabled else None
+        self._adaptive = AdaptiveClipping(config.adagc, num_tensors, device) if config.adagc.enabled else None
         self._window_losses: list[Tensor] = []
         self._seen: list[tuple[Tensor, ...]] = []
 
@@ -78,9 +87,15 @@ class Guard:
             judgement = self._usual.judge(norm, finite)
             accepted = finite & judgement.usual
             limit = torch.minimum(limit, judgement.limit.to(limit.dtype))
+        norms = _with_gaps(parameter_norms, parameters)
+        if self._adaptive is not None:
+            factors = self._adaptive.factors(norms, accepted)
+            norm = torch.linalg.vector_norm(norms * factors)
+            own = [factor for factor, one in zip(factors.unbind(), parameters, strict=True) if one.grad is not None]
+            torch._foreach_mul_(gradients, own)
         # A norm that is not finite makes every gradient so; the step is skipped then.
         torch._foreach_mul_(gradients, torch.clamp(limit / (norm + 1e-6), max=1.0))
-        self._seen.append((own_norm, loss, finite, accepted, _with_gaps(parameter_norms, parameters)))
+        self._seen.append((own_norm, loss, finite, accepted, norms))
         return accepted.to(torch.float32)
 
     def _agree(self, norm: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -112,12 +127,17 @@ class Guard:
 
     def state_dict(self) -> dict[str, Any]:
         """Return what decisions depend on."""
-        return dict(self._usual.state_dict()) if self._usual else {}
+        usual = dict(self._usual.state_dict()) if self._usual else {}
+        return {**usual, **({"adagc": self._adaptive.state_dict()} if self._adaptive else {})}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Go on with what ``state_dict`` returned; with another configuration of the window it begins anew."""
-        if self._usual is not None and not self._usual.load_state_dict(state):
+        usual = dict(state)
+        adaptive = usual.pop("adagc", None)
+        if self._usual is not None and not self._usual.load_state_dict(usual):
             logger.info("training.guard: the window of gradient norms begins anew")
+        if self._adaptive is not None and (adaptive is None or not self._adaptive.load_state_dict(adaptive)):
+            logger.info("training.guard.adagc: the averages of gradient norms begin anew")
 
 
 def _with_gaps(norms: Tensor, parameters: list[nn.Parameter]) -> Tensor:

@@ -45,6 +45,22 @@ class RollbackConfig(Section):
     exit code 4."""
 
 
+class AdaGCConfig(Section):
+    """Clipping of each tensor's gradient by what is usual for that tensor (AdaGC, arXiv:2502.11034)."""
+
+    enabled: bool = False
+    """Clip each tensor by itself, before the guard's limit and grad_clip; of use where few tensors spike, as in an
+    MAE."""
+    warmup_steps: int = Field(100, ge=1)
+    """Applied steps in which all tensors are clipped alike and the smallest norm of each is noted."""
+    absolute: float = Field(1.0, gt=0)
+    """Ceiling of the common norm in these steps."""
+    relative: float = Field(1.05, ge=1)
+    """Ceiling of a tensor's norm afterwards, in units of its average."""
+    decay: float = Field(0.98, ge=0, lt=1)
+    """Decay per step of the averages."""
+
+
 class GuardConfig(Section):
     """Which steps are clipped or skipped because their gradient is far above those before it.
 
@@ -74,6 +90,8 @@ class GuardConfig(Section):
     """Skipped steps in a row that end the run with exit code 3, if there is no older state to go back to."""
     max_skipped_share: float = Field(0.01, gt=0, le=1)
     """Share of an epoch's steps whose skipping ends the run with exit code 3, once max_skips_in_row are exceeded."""
+    adagc: AdaGCConfig = AdaGCConfig()
+    """Clipping tensor by tensor."""
     rollback: RollbackConfig = RollbackConfig()
     """Going back to an older state."""
 

@@ -73,7 +73,7 @@ class Trainer(Generic[B]):
         self._parameters = list(trainable.values())
         self._device = self._parameters[0].device
         self._runner = BatchRunner(model, task, config, self._device)
-        self._guard = Guard(config.guard, config.grad_clip, self._device)
+        self._guard = Guard(config.guard, config.grad_clip, self._device, num_tensors=len(self._parameters))
         self._rollback = Rollback(config.guard)
         self._sums = EpochSums()
         self.optimizer = build_optimizer(model, lr=config.lr, weight_decay=config.weight_decay)

@@ -13,8 +13,8 @@ from lib.training.guard_config import GuardConfig
 CPU = torch.device("cpu")
 
 
-def make_guard(grad_clip: float | None = None, **settings: object) -> Guard:
-    return Guard(GuardConfig.model_validate(settings), grad_clip, CPU)
+def make_guard(grad_clip: float | None = None, tensors: int = 1, **settings: object) -> Guard:
+    return Guard(GuardConfig.model_validate(settings), grad_clip, CPU, num_tensors=tensors)
 
 
 def parameter(*gradient: float) -> nn.Parameter:
@@ -175,8 +175,9 @@ class WaitingOperations(TorchDispatchMode):
         return function(*arguments, **(keywords or {}))
 
 
-def test_a_decision_never_waits_for_the_device() -> None:
-    guard = make_guard(1.0, window=8, active_after=4, level_shift_steps=4)
+@pytest.mark.parametrize("adaptive", [False, True])
+def test_a_decision_never_waits_for_the_device(adaptive: bool) -> None:
+    guard = make_guard(1.0, window=8, active_after=4, level_shift_steps=4, adagc={"enabled": adaptive})
     weight, loss = parameter(0.5, 1.0), torch.tensor(1.0)
     with WaitingOperations() as waiting:
         for _ in range(12):
