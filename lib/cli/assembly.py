@@ -5,18 +5,21 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
-from torch import nn
+from torch import Tensor, nn
 
 from lib.cli.schemas import MaeConfig, RegressorConfig, TrainingConfiguration
 from lib.data.batch import EventBatch
 from lib.data.normalization import Normalization
 from lib.evaluation.resolution_observer import ResolutionObserver
 from lib.models.config import num_channels
+from lib.models.encoder_model import EncoderModel
 from lib.models.inpainter import Inpainter
 from lib.models.mae import MaskedAutoencoder
 from lib.models.regressor import Regressor
+from lib.tasks.constant_predictor import TruthMean, VisibleMean
 from lib.tasks.regression import RegressionTask, tasks_to_balance
 from lib.tasks.restoration import RestorationTask
+from lib.training.health import ConstantPredictor, LearningHealth
 from lib.training.protocol import Observer, Prepared, StepOutput
 
 
@@ -59,6 +62,7 @@ class Assembly:
         task: Scores it.
         about: What checkpoints say beside normalization and revision; plain values.
         observers: Watch each validation.
+        health: That one of them which looks whether anything is learnt.
         writers: Write files about the validation of the best epoch.
     """
 
@@ -66,6 +70,7 @@ class Assembly:
     task: ScoringTask
     about: dict[str, Any] = field(default_factory=dict)
     observers: Sequence[Observer[EventBatch]] = ()
+    health: LearningHealth[EventBatch] | None = None
     writers: Sequence[ArtifactWriter] = ()
 
 
@@ -75,9 +80,27 @@ def assemble(config: TrainingConfiguration, normalization: Normalization) -> Ass
         return _assemble_regressor(config, normalization)
     channels = num_channels(config.model.predict_channels)
     task = RestorationTask(config.model.mask_ratio, channels, normalization, config.training)
+    model: EncoderModel
     if isinstance(config, MaeConfig):
-        return Assembly(MaskedAutoencoder(config.model, normalization), task)
-    return Assembly(Inpainter(config.model, normalization), task)
+        model = MaskedAutoencoder(config.model, normalization)
+    else:
+        model = Inpainter(config.model, normalization)
+    health = _health(config, model, VisibleMean())
+    return Assembly(model, task, observers=[health] if health else [], health=health)
+
+
+def _health(
+    config: TrainingConfiguration, model: EncoderModel, constant: ConstantPredictor[EventBatch]
+) -> LearningHealth[EventBatch] | None:
+    """Return what looks at the encoder and the errors, if that is wanted."""
+    if not config.training.health.enabled:
+        return None
+
+    def embed(batch: EventBatch) -> Tensor:
+        moved = batch.to(next(model.parameters()).device)
+        return model.encoder(moved.x, moved.valid)[moved.weight > 0]
+
+    return LearningHealth(config.training.health, embed, constant)
 
 
 def _assemble_regressor(config: RegressorConfig, normalization: Normalization) -> Assembly:
@@ -90,4 +113,6 @@ def _assemble_regressor(config: RegressorConfig, normalization: Normalization) -
     )
     observer = ResolutionObserver(task.targets)
     about = {"targets": {target.name: target.as_dict() for target in task.targets}}
-    return Assembly(model, task, about, [observer], [observer])
+    health = _health(config, model, TruthMean(task.targets))
+    observers: list[Observer[EventBatch]] = [observer, *([health] if health else [])]
+    return Assembly(model, task, about, observers, health, [observer])

@@ -9,7 +9,7 @@ from typing import Literal
 from lib.cli.artifacts import write_artifacts
 from lib.cli.assembly import Assembly, assemble
 from lib.cli.data_record import DataRecord
-from lib.cli.entry import EXIT_DONE, EXIT_REQUEUE, EXIT_ROLLBACK_CAP, EXIT_SKIP_CAP
+from lib.cli.entry import EXIT_DONE, EXIT_REQUEUE, EXIT_ROLLBACK_CAP, EXIT_SKIP_CAP, EXIT_UNHEALTHY
 from lib.cli.resume_options import is_asked_anew
 from lib.cli.schemas import TrainingConfiguration
 from lib.cli.start_point import find_resumed, initialize, resume
@@ -18,6 +18,7 @@ from lib.data.batch import EventBatch
 from lib.data.normalization import Normalization
 from lib.data.stream import EventStream, open_stream
 from lib.training.checkpoint import Checkpoint
+from lib.training.health import LearningHealth, UnhealthyError
 from lib.training.memory import MemoryShortageError
 from lib.training.platform import choose_device, code_revision, environment
 from lib.training.random_state import seed_initialization
@@ -31,6 +32,13 @@ from lib.training.skip_report import Identity
 from lib.training.trainer import InterruptedEpochError, Trainer
 
 logger = logging.getLogger(__name__)
+
+# Why a training ends before its time, and what its command says then.
+STOPPING_CODES: dict[type[Exception], int] = {
+    SkipCapError: EXIT_SKIP_CAP,
+    RollbackCapError: EXIT_ROLLBACK_CAP,
+    UnhealthyError: EXIT_UNHEALTHY,
+}
 
 
 def run_training(config: TrainingConfiguration) -> int:
@@ -104,16 +112,13 @@ def _train_and_close(
     stop = StopRequest()
     try:
         with stop.listening():
-            _train(config, trainer, recorder, data, stop=stop)
+            _train(config, trainer, recorder, data, stop=stop, health=parts.health)
             stop.interrupt_at_once()
             write_artifacts(config, trainer, parts, recorder, recorder.folder.name)
         status = "FINISHED"
-    except SkipCapError as error:
+    except tuple(STOPPING_CODES) as error:
         logger.error("stopped: %s", error)
-        return EXIT_SKIP_CAP
-    except RollbackCapError as error:
-        logger.error("stopped: %s", error)
-        return EXIT_ROLLBACK_CAP
+        return STOPPING_CODES[type(error)]
     except (InterruptedEpochError, KeyboardInterrupt):
         status = "KILLED"
         logger.warning("stopped by a signal; go on with the same command and --resume_from auto")
@@ -131,10 +136,14 @@ def _train(
     data: DataRecord,
     *,
     stop: StopRequest,
+    health: LearningHealth[EventBatch] | None,
 ) -> None:
     """Run the epochs that are left and record each.
 
     Raises:
+        SkipCapError: If too many steps had to be skipped.
+        RollbackCapError: If the training left its course too often.
+        UnhealthyError: If nothing is learnt and the run is to end then; the epoch is recorded.
         InterruptedEpochError: After a signal, when everything is saved.
         MemoryShortageError: If a step does not fit into memory, when everything before it is saved.
     """
@@ -154,6 +163,8 @@ def _train(
         ledger = data.write_ledger()
         if is_last and ledger is not None:
             recorder.record_artifact(ledger)
+        if health is not None:
+            health.require_health()
 
 
 def _event_numbers(batch: EventBatch) -> Identity:

@@ -8,6 +8,7 @@ from pydantic import Field, field_validator, model_validator
 
 from lib.config import Section
 from lib.training.guard_config import GuardConfig
+from lib.training.health_config import HealthConfig
 
 Precision = Literal["none", "bf16"]
 CompileMode = Literal["none", "default", "reduce-overhead", "max-autotune"]
@@ -58,6 +59,8 @@ class TrainingConfig(Section):
     auto_batch: bool = False
     """When a step does not fit into memory, halve micro_batch and take the step again, instead of ending the run; the
     gradient stays the same."""
+    health: HealthConfig = HealthConfig()
+    """Looking at each validation whether anything is learnt."""
     guard: GuardConfig = GuardConfig()
     """Clipping and skipping of gradients far above those before."""
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import yaml
 
-from lib.cli.entry import EXIT_DONE, EXIT_SKIP_CAP, run_command
+from lib.cli.entry import EXIT_DONE, EXIT_SKIP_CAP, EXIT_UNHEALTHY, run_command
 from lib.train_regressor import main
 from lib.training.journal import Journal
 from tests.cli.killed_run import KINDS, TRAINING
@@ -74,3 +74,18 @@ def test_a_training_that_explodes_ends_with_code_3(folder: Path) -> None:
     write_root(folder / "train.root", make_events(240))
     exploding = ["training.lr=1e30", "training.warmup_epochs=0", "training.ema_decay=0"]
     assert train(folder, "exploded", *exploding) == EXIT_SKIP_CAP
+
+
+def test_a_network_that_cannot_learn_is_told_of_and_stops_on_request_with_code_5(
+    folder: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    write_root(folder / "train.root", make_events(24))
+    # So slow that nothing is learnt.
+    still = ["training.lr=1e-12", "training.lr_min=0", "training.health.after_epochs=1"]
+    assert train(folder, "still", *still, "training.health.stop=true") == EXIT_UNHEALTHY
+    assert "times that of a constant prediction" in caplog.text
+    (record,) = Journal(folder / "artifacts" / "still").read()
+    assert record.metrics["val/loss_over_constant"] > 1.0
+    assert record.metrics["val/effective_rank"] >= 1.0
+    assert 0.0 <= record.metrics["val/dead_units"] <= 1.0
+    assert (folder / "artifacts" / "still" / "checkpoint_last.pth").exists()
