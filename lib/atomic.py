@@ -1,13 +1,13 @@
 """Files that appear under their final name only when they are whole."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 
 @contextmanager
-def atomic_path(path: Path) -> Iterator[Path]:
+def atomic_path(path: Path, check: Callable[[Path], None] | None = None) -> Iterator[Path]:
     """Yield a temporary path beside the wanted one and move it into place when the block ends well.
 
     The data reach the disk before the name does, so that a crash leaves either the old file or the new one. When the
@@ -15,6 +15,7 @@ def atomic_path(path: Path) -> Iterator[Path]:
 
     Args:
         path: Final place; its folder is created.
+        check: Looks at the finished file on the disk; when it raises, the older file stays too.
 
     Yields:
         Where to write; same folder and same suffix.
@@ -24,6 +25,9 @@ def atomic_path(path: Path) -> Iterator[Path]:
     try:
         yield temporary
         _flush(temporary, os.O_RDWR)
+        if check is not None:
+            _forget_cached(temporary)
+            check(temporary)
         temporary.replace(path)
         _flush(path.parent, os.O_RDONLY)
     finally:
@@ -36,3 +40,13 @@ def _flush(path: Path, flags: int) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def _forget_cached(path: Path) -> None:
+    """Let the next reader of a flushed file see the disk and not the memory that it was written from."""
+    if hasattr(os, "posix_fadvise"):
+        descriptor = os.open(path, os.O_RDONLY)
+        try:
+            os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
+        finally:
+            os.close(descriptor)

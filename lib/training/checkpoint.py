@@ -1,7 +1,7 @@
 """What a checkpoint holds, and how its weights find their way into a model."""
 
 import logging
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, Self
 
@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from lib.errors import CheckpointError
+from lib.training.rollback import copied
 from lib.training.sealed_file import Content, read_sealed, write_sealed
 
 logger = logging.getLogger(__name__)
@@ -56,6 +57,25 @@ class Checkpoint:
     batches_done: int = 0
     epoch_sums: dict[str, Any] = field(default_factory=dict)
     guard: dict[str, Any] = field(default_factory=dict)
+
+    def on_host(self) -> Self:
+        """Return a copy in host memory that no further step changes.
+
+        It costs as much memory as weights, averages and moments together, until it is written.
+        """
+        rollback = self.guard.get("rollback", {})
+        # Kept states are in host memory and never change.
+        moving = {name: value for name, value in self.guard.items() if name != "rollback"}
+        course = {name: value for name, value in rollback.items() if name != "kept"}
+        kept = {"rollback": {**copied(course), "kept": rollback["kept"]}} if rollback else {}
+        return replace(
+            self,
+            model=copied(self.model),
+            average=copied(self.average),
+            optimizer=copied(self.optimizer),
+            epoch_sums=copied(self.epoch_sums),
+            guard={**copied(moving), **kept},
+        )
 
     def save(self, path: Path) -> None:
         """Write the checkpoint as one sealed file, whole or not at all."""

@@ -1,25 +1,30 @@
-"""When checkpoints are written, and what happens if the disk refuses."""
+"""When checkpoints are written, which are kept, and what happens if the disk refuses."""
 
 import logging
+import re
 import time
 from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
-from lib.training.checkpoint import Checkpoint
+from lib.training.checkpoint import LAST_NAME, Checkpoint
 from lib.training.config import CheckpointConfig
 
 logger = logging.getLogger(__name__)
 
+_EARLIER = re.compile(r"checkpoint_step_(\d{8,})\.pth")
+
 
 class CheckpointWriter:
-    """Writes the checkpoints of one run.
+    """Writes the checkpoints of one run in a thread, one at a time.
 
-    A disk that is full, read-only or failing costs a warning: the training goes on, the older file stays as it is, and
-    the next interval tries again.
+    The training waits for nothing but a write that is still under way when the next one is due. A disk that is full,
+    read-only or failing costs a warning: the training goes on, the older file stays as it is, and the next interval
+    tries again.
 
     Args:
         folder: Folder of the run.
-        config: Says how often.
+        config: Says how often, and how many earlier positions are kept.
         clock: Seconds that only grow.
     """
 
@@ -29,6 +34,8 @@ class CheckpointWriter:
         self._clock = clock
         self._last_time = clock()
         self._last_step: int | None = None
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="checkpoint")
+        self._under_way: Future[bool] | None = None
 
     def is_due(self, steps_done: int) -> bool:
         """Return True if steps or minutes enough went by since the last attempt."""
@@ -42,9 +49,29 @@ class CheckpointWriter:
         """Return True if a finished epoch is to be saved."""
         return epochs_done % self._config.save_interval == 0
 
-    def save(self, checkpoint: Checkpoint, *names: str) -> bool:
-        """Write a checkpoint under each name, in order; return False if the disk refused one of them."""
+    def save(self, checkpoint: Checkpoint, *names: str) -> None:
+        """Begin to write a checkpoint under each name, in order, after waiting for the one before.
+
+        Args:
+            checkpoint: What is written; nobody may change its tensors any more.
+            names: Names of files; one that the disk refuses is the last that is tried.
+        """
+        self.finish()
         self._last_time, self._last_step = self._clock(), checkpoint.steps_done
+        self._under_way = self._thread.submit(self._write, checkpoint, names)
+
+    def finish(self) -> bool:
+        """Wait for the write that is under way; return False if the disk refused it."""
+        under_way, self._under_way = self._under_way, None
+        return under_way is None or under_way.result()
+
+    def close(self) -> bool:
+        """Like ``finish``, for the last time."""
+        done = self.finish()
+        self._thread.shutdown()
+        return done
+
+    def _write(self, checkpoint: Checkpoint, names: tuple[str, ...]) -> bool:
         for name in names:
             path = self._folder / name
             try:
@@ -52,9 +79,46 @@ class CheckpointWriter:
             except OSError as error:
                 logger.warning("%s: not saved (%s); the older one is untouched and the training goes on", path, error)
                 return False
+        if LAST_NAME in names:
+            try:
+                self._keep(checkpoint)
+            except OSError as error:
+                logger.warning("%s: an earlier position was not kept (%s)", self._folder, error)
         return True
+
+    def _keep(self, checkpoint: Checkpoint) -> None:
+        """Keep the position that was just saved if it is far enough from the earlier ones, and drop the oldest."""
+        step = checkpoint.steps_done
+        earlier = self._earlier()
+        # A run that went on from an earlier position has left these behind.
+        abandoned = [other for other in earlier if other >= step]
+        kept = [other for other in earlier if other < step]
+        if self._config.keep_last and (not kept or step - kept[-1] >= self._config.keep_spacing):
+            self._give_second_name(checkpoint, _named(self._folder, step))
+            kept.append(step)
+            abandoned = [other for other in abandoned if other != step]
+        for other in [*abandoned, *kept[: max(len(kept) - self._config.keep_last, 0)]]:
+            _named(self._folder, other).unlink(missing_ok=True)
+
+    def _give_second_name(self, checkpoint: Checkpoint, path: Path) -> None:
+        path.unlink(missing_ok=True)
+        try:
+            # Costs nothing: the bytes are those of the file that was just verified.
+            path.hardlink_to(self._folder / LAST_NAME)
+        except OSError:
+            # Some network file systems have no links.
+            checkpoint.save(path)
+
+    def _earlier(self) -> list[int]:
+        """Return the steps of the positions that are kept, in order."""
+        found = (_EARLIER.fullmatch(path.name) for path in self._folder.glob("checkpoint_step_*.pth"))
+        return sorted(int(match.group(1)) for match in found if match)
 
     def remove_partial_files(self) -> None:
         """Remove what a killed process left half written; the folder must be locked."""
         for path in self._folder.glob(".*.partial.*"):
             path.unlink(missing_ok=True)
+
+
+def _named(folder: Path, step: int) -> Path:
+    return folder / f"checkpoint_step_{step:08d}.pth"

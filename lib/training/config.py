@@ -98,6 +98,11 @@ class CheckpointConfig(Section):
     """Minutes between writings of checkpoint_last.pth inside an epoch; null for none."""
     save_steps: int | None = Field(None, ge=1)
     """Steps between writings of checkpoint_last.pth inside an epoch; null leaves it to save_minutes."""
+    keep_last: int = Field(2, ge=0)
+    """Earlier positions that are kept as checkpoint_step_<N>.pth beside checkpoint_last.pth, to go back to by hand;
+    0 keeps none."""
+    keep_spacing: int = Field(100, ge=1)
+    """Steps between two of these at least."""
     resume_from: str | None = None
     """Checkpoint to go on from, with optimizer and position in the epoch; auto takes this run's last one if there is
     one, and starts anew (from init_from, if given) if not."""

@@ -102,6 +102,8 @@ class RunRecorder:
         self._metrics = metrics or {}
         self._writer = CheckpointWriter(folder, config)
         self._writer.remove_partial_files()
+        # Lowest validation loss before the one whose checkpoint is being written.
+        self._best_before: float | None = None
         self._note_status("RUNNING")
         self._journal = Journal(folder)
         self._tracker = Tracker(run, self._journal.path, self._journal.read())
@@ -114,6 +116,7 @@ class RunRecorder:
             metrics: What the epoch gave; ``val/loss`` decides which checkpoint is the best.
             is_last: Whether the training ends here.
         """
+        self._settle(trainer)
         progress = trainer.progress
         self._metrics = metrics
         if not (self.folder / BEST_NAME).exists():
@@ -125,23 +128,38 @@ class RunRecorder:
             self._record_best(trainer)
         elif is_last or self._writer.is_due_after_epoch(progress.epochs_done):
             self._writer.save(self._checkpoint(trainer), LAST_NAME)
+        if is_last:
+            self._settle(trainer)
         _tell(progress.epochs_done, metrics, improved=improved)
 
     def _record_best(self, trainer: Trainer[B]) -> None:
-        """Save the best epoch so far; if the disk refuses, the next better than the one on disk is the best."""
-        before, trainer.progress.best = trainer.progress.best, self._metrics["val/loss"]
+        self._best_before, trainer.progress.best = trainer.progress.best, self._metrics["val/loss"]
         # The best one first: a run that is killed between the two repeats the epoch and finds it better again.
-        if not self._writer.save(self._checkpoint(trainer), BEST_NAME, LAST_NAME):
-            trainer.progress.best = before
+        self._writer.save(self._checkpoint(trainer), BEST_NAME, LAST_NAME)
+
+    def _settle(self, trainer: Trainer[B]) -> bool:
+        """Wait for the checkpoint under way; if the disk refused the best, the next better than the one on disk is it.
+
+        Returns:
+            False if the disk refused.
+        """
+        written = self._writer.finish()
+        if not written and self._best_before is not None:
+            trainer.progress.best = self._best_before
+        self._best_before = None
+        return written
 
     def record_step(self, trainer: Trainer[B]) -> None:
         """Write the checkpoint inside an epoch if it is time."""
         if self._writer.is_due(trainer.progress.steps_done):
-            self.save_last(trainer)
+            self._settle(trainer)
+            self._writer.save(self._checkpoint(trainer), LAST_NAME)
 
     def save_last(self, trainer: Trainer[B]) -> bool:
-        """Write the checkpoint that the run goes on from; return False if the disk refused."""
-        return self._writer.save(self._checkpoint(trainer), LAST_NAME)
+        """Write the checkpoint that the run goes on from and wait for it; return False if the disk refused."""
+        self._settle(trainer)
+        self._writer.save(self._checkpoint(trainer), LAST_NAME)
+        return self._settle(trainer)
 
     def record_skip(self, report: SkipReport) -> None:
         """Write down a skipped step: its events and the gradient norms of the modules."""
@@ -161,10 +179,13 @@ class RunRecorder:
 
     def close(self, status: str) -> None:
         """End the run in MLflow as FINISHED, FAILED or KILLED, and let go of the folder."""
-        self._journal.flush()
-        self._tracker.close(status)
-        self._note_status(status)
-        self._lock.release()
+        try:
+            self._writer.close()
+        finally:
+            self._journal.flush()
+            self._tracker.close(status)
+            self._note_status(status)
+            self._lock.release()
 
     def _note_status(self, status: str) -> None:
         try:
@@ -181,7 +202,7 @@ class RunRecorder:
             metrics=self._metrics,
             **vars(trainer.progress),
             **trainer.state(),
-        )
+        ).on_host()
 
 
 def _write_report(path: Path, content: dict[str, Any]) -> None:

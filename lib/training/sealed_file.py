@@ -4,11 +4,12 @@ Neither torch's zip archives nor safetensors notice a flipped bit in their conte
 of the zip archive, so one file holds both, ``torch.load`` still reads it, and a rename moves both at once.
 """
 
+import errno
 import hashlib
-import io
 import pickle
 import struct
 from pathlib import Path
+from typing import IO, BinaryIO, cast
 
 import torch
 
@@ -25,25 +26,78 @@ _BLOCK = 1 << 22
 Content = dict[str, object]
 
 
+class _SealingFile:
+    """A file that hashes what is written to it and keeps the end of an archive, where the seal goes.
+
+    Torch ends the process if its archive cannot be written, so a disk that refuses is remembered and told afterwards.
+    """
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+        self._digest = hashlib.sha256()
+        self._end = b""
+        self._error: OSError | None = None
+
+    def write(self, data: bytes | memoryview) -> int:
+        """Take in a piece of the archive."""
+        whole = memoryview(data).cast("B")
+        # An archive without a comment ends with the comment's length, two zero bytes.
+        cut = max(len(whole) - 2, 0)
+        end = self._end + bytes(whole[cut:])
+        certain = max(len(end) - 2, 0)
+        self._pass_on(end[:certain])
+        self._pass_on(whole[:cut])
+        self._end = end[certain:]
+        return len(whole)
+
+    def flush(self) -> None:
+        """Torch asks for it; the seal is not written yet."""
+
+    def seal(self) -> None:
+        """Write the digest of everything as the comment of the archive.
+
+        Raises:
+            OSError: If the disk refused any of it.
+        """
+        if self._error is not None:
+            raise self._error
+        comment = _PREFIX + self._digest.hexdigest().encode()
+        self._file.write(struct.pack("<H", _COMMENT_LENGTH) + comment)
+
+    def _pass_on(self, data: bytes | memoryview) -> None:
+        if self._error is not None:
+            return
+        try:
+            self._file.write(data)
+        except OSError as error:
+            self._error = error
+            return
+        self._digest.update(data)
+
+
 def write_sealed(path: Path, content: Content) -> None:
-    """Write tensors and plain values as one sealed file that appears whole or not at all.
+    """Write tensors and plain values as one sealed file that appears whole and verified or not at all.
+
+    It is read back from the disk before it takes the place of an older one.
 
     Args:
         path: Final place.
         content: Nested dicts and lists of tensors and plain values.
 
     Raises:
-        OSError: If the disk refuses; an older file of that name stays as it was.
+        OSError: If the disk refuses, or returns something else; an older file of that name stays as it was.
     """
-    # Written to memory first: torch's own writer ends the process with an error of its own kind on a full disk.
-    memory = io.BytesIO()
-    torch.save(content, memory)
-    # An archive without a comment ends with the comment's length, two zero bytes.
-    archive = memory.getbuffer()[:-2]
-    seal = struct.pack("<H", _COMMENT_LENGTH) + _PREFIX + hashlib.sha256(archive).hexdigest().encode()
-    with atomic_path(path) as temporary, temporary.open("wb") as file:
-        file.write(archive)
-        file.write(seal)
+    with atomic_path(path, check=_read_back) as temporary, temporary.open("wb") as file:
+        sealing = _SealingFile(file)
+        torch.save(content, cast(IO[bytes], sealing))
+        sealing.seal()
+
+
+def _read_back(path: Path) -> None:
+    try:
+        verify_seal(path)
+    except CheckpointError as error:
+        raise OSError(errno.EIO, "the disk does not return what was written", str(path)) from error
 
 
 def read_sealed(path: Path, device: torch.device | str = "cpu") -> Content:

@@ -16,6 +16,7 @@ import torch
 import yaml
 
 from lib.cli.entry import run_command
+from lib.training.batch_runner import BatchRunner
 from lib.training.trainer import Trainer
 from tests.data.root_files import make_events, write_root
 
@@ -63,21 +64,28 @@ def train(kind: str, folder: Path, name: str) -> None:
     os.dup2(descriptor, sys.stderr.fileno())
     logging.getLogger("mlflow").setLevel(logging.ERROR)
     torch.set_num_threads(1)
-    losses = os.open(folder / f"{name}.{LOSSES}", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
-    forward = Trainer._forward
-
-    def noted(self: Trainer[Any], batch: Any) -> Any:
-        output = forward(self, batch)
-        if self.model.training:
-            events = ",".join(str(int(event)) for event in batch.event)
-            # One write for one line: a kill leaves it whole or not there.
-            line = f"{self.progress.steps_done} {batch.seed} {events} {float(output.loss.detach()).hex()}\n"
-            os.write(losses, line.encode())
-        return output
-
-    Trainer._forward = noted  # type: ignore[method-assign]
+    _note_losses(os.open(folder / f"{name}.{LOSSES}", os.O_WRONLY | os.O_CREAT | os.O_APPEND))
     command = import_module(f"lib.train_{kind}").main
     os._exit(run_command(command, ["--config", f"{kind}.yaml", "--set", f"mlflow.run_name={name}"]))
+
+
+def _note_losses(descriptor: int) -> None:
+    """Append step, learning rate, batch, its events and its loss for every training batch."""
+    step, backward, place = Trainer._step, BatchRunner._backward, [""]
+
+    def stepping(self: Trainer[Any], *arguments: Any) -> None:
+        place[0] = f"{self.progress.steps_done} {float(self.optimizer.param_groups[0]['lr']).hex()}"
+        step(self, *arguments)
+
+    def noted(self: BatchRunner[Any], batch: Any, share: float) -> Any:
+        output = backward(self, batch, share)
+        events = ",".join(str(int(event)) for event in batch.event)
+        # One write for one line: a kill leaves it whole or not there.
+        os.write(descriptor, f"{place[0]} {batch.seed} {events} {float(output.loss).hex()}\n".encode())
+        return output
+
+    Trainer._step = stepping  # type: ignore[method-assign]
+    BatchRunner._backward = noted  # type: ignore[method-assign]
 
 
 class Nursery:

@@ -68,6 +68,8 @@ def assert_equal_runs(folder: Path, straight: str, killed: str, batches: int) ->
     assert len(expected) == batches
     # The same events in the same batches at the same steps, and each repetition with the very same loss.
     assert seen == expected
+    # They are first seen in the order of the uninterrupted run.
+    assert list(seen) == list(expected)
     for name in (LAST_NAME, BEST_NAME):
         one, other = state_of(first / name), state_of(second / name)
         assert [part for part in one if one[part] != other[part]] == []

@@ -131,6 +131,7 @@ def test_checkpoints_inside_an_epoch_are_due_by_steps_or_by_minutes(tmp_path: Pa
             seen.append(writer.is_due(step))
             if seen[-1]:
                 writer.save(checkpoint(step), LAST_NAME)
+                assert writer.finish()
         return seen
 
     def checkpoint(step: int) -> Checkpoint:

@@ -1,21 +1,27 @@
 """What a run leaves behind."""
 
+import errno
 import logging
 import math
+import threading
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
-from lib.errors import ConfigError
+from lib.errors import CheckpointError, ConfigError
 from lib.training.checkpoint import BEST_NAME, LAST_NAME, Checkpoint
 from lib.training.config import CheckpointConfig
 from lib.training.journal import Journal, Record
+from lib.training.protocol import Unwatched
 from lib.training.recorder import ModelIdentity, RunRecorder, claim_folder
+from lib.training.rollback import copied
 from lib.training.run_identity import RunIdentity
 from lib.training.trainer import Trainer
+from tests.training.test_checkpoint import assert_same
 from tests.training.toy import ToyBatch, toy_trainer
 
 MODEL = ModelIdentity("mae", {"training": {"lr": 1e-2}}, {"revision": "abc"})
@@ -57,10 +63,13 @@ def record(recorder: RunRecorder, trainer: Trainer[ToyBatch], *losses: float, la
     for loss in losses:
         trainer.progress.epochs_done += 1
         recorder.record_epoch(trainer, {**METRICS, "val/loss": loss}, is_last=last)
+        # Written in a thread.
+        recorder._settle(trainer)
 
 
 def epochs(folder: Path) -> dict[str, int]:
-    return {path.name: Checkpoint.load(path).epochs_done for path in sorted(folder.glob("*.pth"))}
+    names = [name for name in (BEST_NAME, LAST_NAME) if (folder / name).exists()]
+    return {name: Checkpoint.load(folder / name).epochs_done for name in names}
 
 
 def test_a_new_run_gets_its_folder(tmp_path: Path) -> None:
@@ -160,7 +169,7 @@ def test_a_kill_between_the_two_checkpoints_leaves_no_best_behind_the_last(
 def test_a_checkpoint_says_what_it_is_and_where_it_stands(tmp_path: Path) -> None:
     recorder, trainer = open_recorder(tmp_path), toy_trainer()
     metrics = trainer.run_epoch()
-    recorder.record_epoch(trainer, metrics, is_last=False)
+    recorder.record_epoch(trainer, metrics, is_last=True)
     checkpoint = Checkpoint.load(tmp_path / LAST_NAME)
     assert (checkpoint.kind, checkpoint.config, checkpoint.about) == (MODEL.kind, MODEL.config, MODEL.about)
     assert (checkpoint.epochs_done, checkpoint.steps_done, checkpoint.run_key) == (1, 8, "run-key")
@@ -180,3 +189,130 @@ def test_journal_and_tracker_are_told_the_same_and_the_log_one_line(
     assert recorder._tracker.told == [*records, tmp_path / "a.pdf", "FINISHED"]  # type: ignore[attr-defined]
     assert records == [replace(records[0], step=1, metrics={**METRICS, "val/loss": 0.5})]
     assert "epoch 1: train loss 1, validation loss 0.5 (best), grad_norm_max 1, 100 events/s, 25 %" in caplog.text
+
+
+def kept(folder: Path) -> list[int]:
+    return sorted(int(path.stem.rsplit("_", 1)[1]) for path in folder.glob("checkpoint_step_*.pth"))
+
+
+def save_at(recorder: RunRecorder, trainer: Trainer[ToyBatch], *steps: int) -> None:
+    for step in steps:
+        trainer.progress.steps_done = step
+        assert recorder.save_last(trainer)
+
+
+def test_earlier_positions_are_kept_at_a_distance_and_the_oldest_dropped(tmp_path: Path) -> None:
+    recorder, trainer = open_recorder(tmp_path, keep_last=2, keep_spacing=10), toy_trainer()
+    seen = []
+    for step in (1, 5, 11, 12, 21, 40):
+        save_at(recorder, trainer, step)
+        seen.append(kept(tmp_path))
+    assert seen == [[1], [1], [1, 11], [1, 11], [11, 21], [21, 40]]
+    assert Checkpoint.load(tmp_path / "checkpoint_step_00000021.pth").steps_done == 21
+    recorder.close("FINISHED")
+
+
+def test_a_run_that_goes_on_from_an_earlier_position_leaves_those_after_it_behind(tmp_path: Path) -> None:
+    recorder, trainer = open_recorder(tmp_path, keep_last=3, keep_spacing=10), toy_trainer()
+    save_at(recorder, trainer, 10, 20, 30)
+    save_at(recorder, trainer, 20)
+    assert kept(tmp_path) == [10, 20]
+    save_at(recorder, trainer, 25, 30)
+    assert kept(tmp_path) == [10, 20, 30]
+    recorder.close("FINISHED")
+
+
+def test_no_earlier_position_is_kept_if_none_is_wanted(tmp_path: Path) -> None:
+    recorder, trainer = open_recorder(tmp_path, keep_last=0), toy_trainer()
+    save_at(recorder, trainer, 10, 1000)
+    assert kept(tmp_path) == []
+    recorder.close("FINISHED")
+
+
+def test_without_links_earlier_positions_are_files_of_their_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(self: Path, target: Path) -> None:
+        raise OSError(errno.EOPNOTSUPP, "Operation not supported")
+
+    monkeypatch.setattr(Path, "hardlink_to", refuse)
+    recorder, trainer = open_recorder(tmp_path), toy_trainer()
+    save_at(recorder, trainer, 10)
+    assert Checkpoint.load(tmp_path / "checkpoint_step_00000010.pth").steps_done == 10
+    recorder.close("FINISHED")
+
+
+def test_an_earlier_position_is_dropped_only_when_the_new_one_is_verified(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    recorder, trainer = open_recorder(tmp_path, keep_last=1, keep_spacing=1), toy_trainer()
+    save_at(recorder, trainer, 10)
+
+    def damaged(path: Path) -> None:
+        raise CheckpointError(f"{path}: damaged")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("lib.training.sealed_file.verify_seal", damaged)
+        trainer.progress.steps_done = 20
+        assert not recorder.save_last(trainer)
+    assert "not saved ([Errno 5] the disk does not return what was written" in caplog.text
+    assert kept(tmp_path) == [10]
+    assert Checkpoint.load(tmp_path / LAST_NAME).steps_done == 10
+    save_at(recorder, trainer, 20)
+    assert kept(tmp_path) == [20]
+    recorder.close("FINISHED")
+
+
+def test_steps_go_on_while_a_checkpoint_is_written_and_change_nothing_of_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recorder, trainer = open_recorder(tmp_path, save_steps=4, save_minutes=None), toy_trainer()
+    expected: dict[int, Any] = {}
+    may_write, save = threading.Event(), Checkpoint.save
+
+    def save_late(self: Checkpoint, path: Path) -> None:
+        assert may_write.wait(60)
+        save(self, path)
+
+    monkeypatch.setattr(Checkpoint, "save", save_late)
+
+    class Watch(Unwatched):
+        def step_done(self) -> None:
+            step = trainer.progress.steps_done
+            if step == 4:
+                expected[step] = copied(trainer.state())
+                recorder.record_step(trainer)
+            elif step == 7:
+                # Three further steps were taken while it waited.
+                may_write.set()
+                recorder._settle(trainer)
+
+    recorder._writer.is_due(1)
+    trainer.run_epoch(Watch())
+    written = Checkpoint.load(tmp_path / LAST_NAME)
+    assert written.steps_done == 4
+    for part in ("model", "average", "optimizer", "guard", "epoch_sums"):
+        assert_same(getattr(written, part), expected[4][part])
+    assert not torch.equal(written.model["0.weight"], trainer.model.state_dict()["0.weight"])
+    recorder.close("FINISHED")
+
+
+def test_the_next_checkpoint_waits_for_the_one_before(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    recorder, trainer = open_recorder(tmp_path), toy_trainer()
+    active: list[int] = []
+    most: list[int] = []
+    save = Checkpoint.save
+
+    def counted(self: Checkpoint, path: Path) -> None:
+        active.append(1)
+        most.append(len(active))
+        save(self, path)
+        active.pop()
+
+    monkeypatch.setattr(Checkpoint, "save", counted)
+    for step in range(1, 6):
+        trainer.progress.epochs_done = step
+        recorder.record_epoch(trainer, {**METRICS, "val/loss": 1.0 / step}, is_last=False)
+    recorder.close("FINISHED")
+    assert most == [1] * 10
+    assert epochs(tmp_path) == {BEST_NAME: 5, LAST_NAME: 5}
