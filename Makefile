@@ -29,6 +29,8 @@ test: $(READY)  ## What every change must pass
 
 test-all: $(READY)  ## The slow suites too
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt ROOT || true
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt -e '.[remote]' || true
+	command -v xrootd >/dev/null || { apt-get update -qq && apt-get install -y -qq xrootd-server; } || true
 	$(PYTEST)
 
 lint: $(READY)  ## Style, types and import contracts

@@ -17,6 +17,8 @@ from lib.atomic import atomic_path
 from lib.baselines.conventional import ConventionalReconstruction
 from lib.cli.entry import run_command
 from lib.data.branches import ENERGY, EVENT, NPHO, RUN, TIME, TIME_TRUTH, TREE_NAME, UVW
+from lib.data.location import InputPath, input_path
+from lib.data.tree_reading import open_file
 from lib.errors import DataError
 
 _STEP = 2000
@@ -30,10 +32,10 @@ _BRANCHES = {
 }
 
 
-def read_branches(path: Path, names: list[str], tree: str) -> dict[str, NDArray[Any]]:
+def read_branches(path: InputPath, names: list[str], tree: str) -> dict[str, NDArray[Any]]:
     """Return branches of a file; raises ``DataError`` if it has them not."""
     try:
-        with uproot.open(path) as file:
+        with open_file(path) as file:
             return {name: file[tree][name].array(library="np") for name in names}
     except (OSError, uproot.KeyInFileError) as error:
         raise DataError(f"{path}: cannot be read as a tree {tree!r} with {', '.join(names)} ({error}).") from error
@@ -43,9 +45,9 @@ def main(arguments: Sequence[str]) -> int:
     """Fit, or load, a reconstruction and write what it says of the input."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     source = parser.add_mutually_exclusive_group(required=True)
-    source.add_argument("--train", type=Path, help="file with truth that the corrections are fitted to")
+    source.add_argument("--train", type=input_path, help="file with truth that the corrections are fitted to")
     source.add_argument("--load", type=Path, help="reconstruction saved by --save")
-    parser.add_argument("--input", type=Path, required=True, help="file to reconstruct")
+    parser.add_argument("--input", type=input_path, required=True, help="file to reconstruct")
     parser.add_argument("--output", type=Path, required=True, help="ROOT file with the results")
     parser.add_argument("--save", type=Path, help="keep the fitted reconstruction (.npz)")
     parser.add_argument("--tree", default=TREE_NAME, help=f"name of the tree (default: {TREE_NAME})")

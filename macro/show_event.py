@@ -12,6 +12,7 @@ import numpy as np
 
 from lib.cli.entry import EXIT_DONE, run_command
 from lib.data.branches import DEAD, ENERGY, NPHO, TIME, TREE_NAME, UVW
+from lib.data.location import InputPath, input_path
 from lib.data.schema import BranchAdvice, BranchPlan, check_files
 from lib.data.source import EventReader
 from lib.data.tree_reading import open_file, read_errors
@@ -22,7 +23,7 @@ from lib.evaluation.figure_file import check_figure_suffix, save_figure
 _ADVICE = BranchAdvice(tree="Name another by --tree", npho="", time="")
 
 
-def read_event(path: Path, entry: int, tree_name: str) -> DisplayedEvent:
+def read_event(path: InputPath, entry: int, tree_name: str) -> DisplayedEvent:
     """Read one event, with as much truth as the file has.
 
     Args:
@@ -59,7 +60,7 @@ def read_event(path: Path, entry: int, tree_name: str) -> DisplayedEvent:
 def main(arguments: Sequence[str]) -> int:
     """Run the macro."""
     parser = argparse.ArgumentParser(description="Draw one event on the unrolled detector.")
-    parser.add_argument("file", type=Path, help="ROOT file")
+    parser.add_argument("file", type=input_path, help="ROOT file, or its URL")
     parser.add_argument("--event", type=int, default=0, help="position of the event in the tree, from 0")
     parser.add_argument("--output", type=Path, default=Path("event.png"), help="figure to write: .png, .pdf or .svg")
     parser.add_argument("--tree", default=TREE_NAME, help="tree that holds the events")

@@ -14,7 +14,8 @@ import numpy as np
 from lib.atomic import atomic_path
 from lib.data.branches import TRUTH_WIDTHS
 from lib.data.event_rows import RowMemory
-from lib.data.file_map import check_unchanged
+from lib.data.file_bytes import open_bytes, open_unchanged
+from lib.data.location import InputPath
 from lib.data.normalization import Normalization
 from lib.data.packed_file import VERSION, Manifest, PackedEvents, manifest_of, open_packed, write_tail
 from lib.data.packed_kernel import PackedKernel, PackedRows, packed_kernel
@@ -22,11 +23,15 @@ from lib.data.read_ahead import map_ahead
 from lib.data.schema import BranchPlan, FileSchema
 from lib.data.sensor_kernel import SensorKernel, sensor_kernel
 from lib.data.source import EventReader
+from lib.data.tree_reading import read_errors
 from lib.errors import DataError
 
 logger = logging.getLogger(__name__)
 
 _CHUNK_EVENTS = 256
+
+# Enough for a disk, or a server, to be busy.
+_HASH_BYTES = 1 << 24
 
 
 @dataclass(frozen=True)
@@ -93,7 +98,7 @@ def cached_files(files: Sequence[FileSchema], settings: CacheSettings, *, build:
     return [open_cached(file, settings) for file in files]
 
 
-def find_faults(files: Sequence[FileSchema], settings: CacheSettings) -> dict[Path, str]:
+def find_faults(files: Sequence[FileSchema], settings: CacheSettings) -> dict[InputPath, str]:
     """Return why files cannot be taken from the cache, by path; empty when all can."""
     faults = {}
     for file in files:
@@ -139,7 +144,8 @@ def pack_file(file: FileSchema, settings: CacheSettings) -> None:
             chunks.append(_without_values(chunk))
         tail_hash = write_tail(into, _joined(chunks))
         source_hash = digest.result()
-    check_unchanged(file.path, file.layout)
+    with read_errors(file.path):
+        open_unchanged(file.path, file.layout)
     manifest = Manifest(
         VERSION,
         str(file.path.resolve()),
@@ -158,10 +164,17 @@ def pack_file(file: FileSchema, settings: CacheSettings) -> None:
         temporary.write_text(manifest.to_json(), encoding="utf-8")
 
 
-def file_hash(path: Path) -> str:
+def file_hash(path: InputPath) -> str:
     """Return the SHA-256 of a file's content as hex digits."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    digest = hashlib.sha256()
+    with read_errors(path):
+        source = open_bytes(path)
+        memory = np.empty(min(_HASH_BYTES, source.state.size), np.uint8)
+        for place in range(0, source.state.size, _HASH_BYTES):
+            part = memory[: source.state.size - place]
+            source.read(place, part)
+            digest.update(part.data)
+    return digest.hexdigest()
 
 
 class _Packer:

@@ -8,6 +8,8 @@ from typing import Literal
 import numpy as np
 
 from lib.data.cache import file_hash
+from lib.data.file_bytes import FileState, open_bytes
+from lib.data.location import input_path
 from lib.data.packed_file import Manifest, PackedEvents, open_packed
 from lib.data.packed_kernel import row_sums
 from lib.errors import DataError
@@ -83,11 +85,14 @@ def _examine(manifest_place: Path, *, verify: bool) -> CacheEntry:
 
 
 def _source_fault(manifest: Manifest, *, verify: bool) -> str:
-    source = Path(manifest.source)
-    if not source.exists():
+    source = input_path(manifest.source)
+    try:
+        state = open_bytes(source).state
+    except FileNotFoundError:
         return "the input file is gone."
-    status = source.stat()
-    if (status.st_size, status.st_mtime_ns) != (manifest.source_size, manifest.source_mtime_ns):
+    except (OSError, DataError) as error:
+        return f"the input file cannot be had ({error})."
+    if state != FileState(manifest.source_size, manifest.source_mtime_ns):
         return "the input file changed since; build the cache again."
     if verify and file_hash(source) != manifest.source_sha256:
         return "the input file has other content, but the same size and time: suspect the disk."

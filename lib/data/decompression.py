@@ -21,6 +21,7 @@ ByteArray = NDArray[np.uint8]
 
 # fNbytes, fVersion, fObjlen, fDatime, fKeylen
 _KEY = struct.Struct(">ihiIh")
+KEY_BYTES = _KEY.size
 _BLOCK_HEADER = 9
 _LZ4_CHECKSUM = 8
 
@@ -60,6 +61,19 @@ def basket_content(basket: ByteArray, length: int, scratch: ByteArray) -> ByteAr
         return _decompress(payload, length, scratch)
     except DECOMPRESSION_ERRORS as error:
         raise DamagedBasketError(f"{type(error).__name__}: {error}") from error
+
+
+def plain_content_place(key: ByteArray, num_bytes: int, length: int) -> int | None:
+    """Return where the content of a basket begins, or None if it is compressed or of an unusual kind.
+
+    Args:
+        key: The first ``KEY_BYTES`` of the basket.
+        num_bytes: Bytes of the basket.
+        length: Expected bytes of the content.
+    """
+    stated, _, object_length, _, key_length = _KEY.unpack(key.data)
+    plain = stated == num_bytes and object_length == length and key_length == num_bytes - length >= _KEY.size
+    return key_length if plain else None
 
 
 def _decompress(payload: ByteArray, length: int, scratch: ByteArray) -> ByteArray:

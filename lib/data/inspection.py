@@ -11,6 +11,7 @@ from torch import Tensor
 
 from lib.data.cache import CacheSettings, find_faults
 from lib.data.config import DataConfig, NormalizationConfig
+from lib.data.location import InputPath
 from lib.data.normalization import Normalization
 from lib.data.paths import matching_files
 from lib.data.schema import BranchPlan, FileReport, FileSchema, examine_files
@@ -58,7 +59,7 @@ def inspect_dataset(
     """
     plan = required_branches(config, truth_branches)
     findings: list[Finding] = []
-    files_of: dict[str, list[Path]] = {}
+    files_of: dict[str, list[InputPath]] = {}
     for setting, path in (("data.train_path", config.train_path), ("data.val_path", config.val_path)):
         try:
             files = matching_files(path)
@@ -77,15 +78,15 @@ def inspect_dataset(
     return sorted(findings, key=lambda finding: ("error", "warning", "note").index(finding.severity))
 
 
-def _repetitions(setting: str, files: list[Path]) -> Iterator[Finding]:
-    seen: set[Path] = set()
+def _repetitions(setting: str, files: list[InputPath]) -> Iterator[Finding]:
+    seen: set[InputPath] = set()
     for file in files:
         if file.resolve() in seen:
             yield Finding("warning", setting, f"{file} is named more than once; it is read once.")
         seen.add(file.resolve())
 
 
-def _overlap(files_of: dict[str, list[Path]]) -> Iterator[Finding]:
+def _overlap(files_of: dict[str, list[InputPath]]) -> Iterator[Finding]:
     train = {file.resolve() for file in files_of.get("data.train_path", [])}
     common = [file for file in files_of.get("data.val_path", []) if file.resolve() in train]
     if common:

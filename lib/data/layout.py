@@ -20,6 +20,7 @@ class BranchLayout:
         seeks: Place of each basket in the file in bytes; empty when only the ROOT library can read the branch.
         num_bytes: Bytes of each basket with its key, as many as ``seeks``.
         hashes: XXH3 of the bytes of each basket, as many as ``seeks``; empty when they have not been recorded.
+        name_in_file: Its name in the file where ``data.branches`` gives it another.
     """
 
     type_name: str
@@ -29,6 +30,7 @@ class BranchLayout:
     seeks: IndexArray = field(default_factory=lambda: np.empty(0, np.int64))
     num_bytes: IndexArray = field(default_factory=lambda: np.empty(0, np.int64))
     hashes: NDArray[np.uint64] = field(default_factory=lambda: np.empty(0, np.uint64))
+    name_in_file: str | None = None
 
     @property
     def is_direct(self) -> bool:
@@ -40,6 +42,23 @@ class BranchLayout:
         """Numbers per entry, None when entries differ."""
         return None if self.shape is None else int(np.prod(self.shape, dtype=np.int64))
 
+    def basket_at(self, entry: int) -> int:
+        """Return the number of the basket that holds an entry."""
+        return int(np.searchsorted(self.edges, entry, side="right")) - 1
+
+    def row_bytes(self, basket: int, start: int, stop: int) -> slice:
+        """Return where the entries [start, stop) lie in the content of their basket."""
+        first, size = int(self.edges[basket]), self._entry_bytes
+        return slice((start - first) * size, (stop - first) * size)
+
+    def content_bytes(self, basket: int) -> int:
+        """Return the bytes of the content of a basket, without compression."""
+        return int(self.edges[basket + 1] - self.edges[basket]) * self._entry_bytes
+
+    @property
+    def _entry_bytes(self) -> int:
+        return (self.width or 0) * np.dtype(self.dtype).itemsize
+
 
 @dataclass(frozen=True, eq=False)
 class TreeLayout:
@@ -47,7 +66,7 @@ class TreeLayout:
 
     Attributes:
         size: Bytes of the file when it was looked at.
-        mtime_ns: Its time of change then.
+        mtime_ns: Its time of change then, or what stands for it (``lib.data.file_bytes.FileState``).
         num_entries: Entries of the tree.
         branches: Its branches by name.
     """

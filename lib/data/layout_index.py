@@ -9,8 +9,10 @@ import hashlib
 import json
 import logging
 import zipfile
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from functools import partial
 from itertools import groupby
 from pathlib import Path
 from typing import Any
@@ -18,9 +20,12 @@ from typing import Any
 import numpy as np
 
 from lib.atomic import atomic_path
-from lib.data.file_map import basket_hash, map_file
+from lib.data.file_bytes import FileBytes, FileState, basket_hash, open_bytes, open_unchanged
 from lib.data.layout import BranchLayout, IndexArray, TreeLayout
+from lib.data.location import InputPath, RemotePath
+from lib.data.persistence import UnreachableError
 from lib.data.root_layout import read_layout
+from lib.data.tree_reading import read_errors
 from lib.errors import DataError
 from lib.user_cache import user_cache_folder
 
@@ -29,21 +34,24 @@ logger = logging.getLogger(__name__)
 # A change of what is written makes older indices unreadable, and so rebuilt.
 _VERSION = 2
 
+# Files on servers that are asked for at once; a journey there and back takes longer than the answer.
+_REQUESTS = 16
 
-def find_layouts(paths: Sequence[Path], tree_name: str) -> list[TreeLayout | DataError]:
+
+def find_layouts(paths: Sequence[InputPath], tree_name: str) -> list[TreeLayout | DataError]:
     """Return the layout of a tree in each file, or why it cannot be read.
 
     Args:
         paths: The files; those that changed since the last time, or are new, are opened.
         tree_name: The tree.
     """
-    found: dict[Path, TreeLayout | DataError] = {}
+    found: dict[InputPath, TreeLayout | DataError] = {}
     for folder, files in groupby(sorted(set(paths)), key=lambda path: path.parent):
         found |= _layouts_in(folder, list(files), tree_name)
     return [found[path] for path in paths]
 
 
-def record_hashes(path: Path, tree_name: str) -> int:
+def record_hashes(path: InputPath, tree_name: str) -> int:
     """Hash every basket of a file and keep the hashes, so that readers notice when its content changes.
 
     Args:
@@ -59,11 +67,13 @@ def record_hashes(path: Path, tree_name: str) -> int:
     layout = find_layouts([path], tree_name)[0]
     if isinstance(layout, DataError):
         raise layout
-    content = map_file(path, layout)
+    with read_errors(path):
+        content = open_unchanged(path, layout)
     branches = {}
     for name, branch in layout.branches.items():
         places = zip(branch.seeks.tolist(), branch.num_bytes.tolist(), strict=True)
-        hashes = np.array([basket_hash(content[seek : seek + size]) for seek, size in places], np.uint64)
+        with read_errors(path, f"tree {tree_name!r}, branch {name!r}"):
+            hashes = np.array([_hash_at(content, seek, size) for seek, size in places], np.uint64)
         if len(branch.hashes) and not np.array_equal(hashes, branch.hashes):
             number = int(np.argmax(hashes != branch.hashes))
             raise DataError(
@@ -77,27 +87,46 @@ def record_hashes(path: Path, tree_name: str) -> int:
     return sum(len(branch.hashes) for branch in branches.values())
 
 
-def _layouts_in(folder: Path, files: list[Path], tree_name: str) -> dict[Path, TreeLayout | DataError]:
+def _hash_at(source: FileBytes, seek: int, size: int) -> int:
+    basket = np.empty(size, np.uint8)
+    source.read(seek, basket)
+    return basket_hash(basket)
+
+
+def _layouts_in(folder: InputPath, files: list[InputPath], tree_name: str) -> dict[InputPath, TreeLayout | DataError]:
     place = _place(folder, tree_name)
     known = _load(place)
-    found: dict[Path, TreeLayout | DataError] = {}
-    num_new = 0
-    for path in files:
-        layout = known.get(path.name)
-        if layout is not None and _is_current(layout, path):
-            found[path] = layout
-            continue
-        try:
-            known[path.name] = found[path] = read_layout(path, tree_name)
-            num_new += 1
-        except DataError as error:
-            found[path] = error
-    if num_new:
-        _save(place, known)
+    find = partial(_find_layout, known=known, tree_name=tree_name)
+    found = _ask_server(files, find) if isinstance(folder, RemotePath) else {path: find(path) for path in files}
+    fresh = {path.name: layout for path, layout in found.items() if isinstance(layout, TreeLayout)}
+    if any(known.get(name) is not layout for name, layout in fresh.items()):
+        _save(place, known | fresh)
     return found
 
 
-def _is_current(layout: TreeLayout, path: Path) -> bool:
+def _ask_server(
+    files: list[InputPath], find: Callable[[InputPath], TreeLayout | DataError]
+) -> dict[InputPath, TreeLayout | DataError]:
+    """Return what is found for files on a server, many at once; one that does not answer is asked once only."""
+    first = find(files[0])
+    if isinstance(first, UnreachableError):
+        skipped = {path: DataError(f"{path}: not asked for, since the server does not answer.") for path in files[1:]}
+        return {files[0]: first, **skipped}
+    with ThreadPoolExecutor(_REQUESTS) as executor:
+        return {files[0]: first, **dict(zip(files[1:], executor.map(find, files[1:]), strict=True))}
+
+
+def _find_layout(path: InputPath, *, known: dict[str, TreeLayout], tree_name: str) -> TreeLayout | DataError:
+    layout = known.get(path.name)
+    try:
+        return layout if layout is not None and _is_current(layout, path) else read_layout(path, tree_name)
+    except DataError as error:
+        return error
+
+
+def _is_current(layout: TreeLayout, path: InputPath) -> bool:
+    if isinstance(path, RemotePath):
+        return open_bytes(path).state == FileState(layout.size, layout.mtime_ns)
     try:
         status = path.stat()
     except OSError:
@@ -105,7 +134,7 @@ def _is_current(layout: TreeLayout, path: Path) -> bool:
     return (status.st_size, status.st_mtime_ns) == (layout.size, layout.mtime_ns)
 
 
-def _place(folder: Path, tree_name: str) -> Path:
+def _place(folder: InputPath, tree_name: str) -> Path:
     key = hashlib.sha256(f"{folder.resolve()}\n{tree_name}".encode()).hexdigest()[:16]
     return user_cache_folder() / "layouts" / f"{key}.npz"
 

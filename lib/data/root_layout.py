@@ -1,19 +1,18 @@
 """Finding out, with the ROOT library, where the values of a tree lie."""
 
-from pathlib import Path
-
 import numpy as np
 import uproot
 from uproot.interpretation.numerical import AsDtype
 
 from lib.data.layout import BranchLayout, IndexArray, TreeLayout
-from lib.data.tree_reading import open_file, read_branch, read_errors
+from lib.data.location import InputPath
+from lib.data.tree_reading import as_root_file, open_source, read_branch, read_errors
 from lib.errors import DataError, NoTreeError, nearest
 
 _TREE_CLASSES = ("TTree", "ROOT::RNTuple")
 
 
-def read_layout(path: Path, tree_name: str) -> TreeLayout:
+def read_layout(path: InputPath, tree_name: str) -> TreeLayout:
     """Return the layout of a tree.
 
     Args:
@@ -23,8 +22,10 @@ def read_layout(path: Path, tree_name: str) -> TreeLayout:
     Raises:
         DataError: If the file cannot be read or has no such tree.
     """
-    with read_errors(path), open_file(path) as file:
-        status = path.stat()
+    with read_errors(path):
+        source = open_source(path)
+        file = as_root_file(path, source)
+    with read_errors(path), file:
         tree = _find_tree(path, file, tree_name)
         names = tree.keys(recursive=False)
         if isinstance(tree, uproot.TTree):
@@ -34,10 +35,10 @@ def read_layout(path: Path, tree_name: str) -> TreeLayout:
                 [0, *(cluster.num_first_entry + cluster.num_entries for cluster in tree.cluster_summaries)]
             )
             branches = {name: _probed_layout(path, tree, name, edges) for name in names}
-        return TreeLayout(status.st_size, status.st_mtime_ns, tree.num_entries, branches)
+        return TreeLayout(source.state.size, source.state.mtime_ns, tree.num_entries, branches)
 
 
-def _find_tree(path: Path, file: uproot.ReadOnlyDirectory, name: str) -> uproot.TTree:
+def _find_tree(path: InputPath, file: uproot.ReadOnlyDirectory, name: str) -> uproot.TTree:
     classes = file.classnames(cycle=False)
     if name not in classes:
         raise NoTreeError(f"{path}: no tree {name!r}; nearest: {nearest(name, classes)}.")
@@ -46,7 +47,7 @@ def _find_tree(path: Path, file: uproot.ReadOnlyDirectory, name: str) -> uproot.
     return file[name]
 
 
-def _branch_layout(path: Path, tree: uproot.TTree, name: str) -> BranchLayout:
+def _branch_layout(path: InputPath, tree: uproot.TTree, name: str) -> BranchLayout:
     branch = tree[name]
     edges = np.asarray(branch.entry_offsets, dtype=np.int64)
     interpretation = branch.interpretation
@@ -64,7 +65,7 @@ def _branch_layout(path: Path, tree: uproot.TTree, name: str) -> BranchLayout:
     return BranchLayout(branch.typename, stored, shape, edges, seeks, num_bytes)
 
 
-def _probed_layout(path: Path, tree: uproot.TTree, name: str, edges: IndexArray) -> BranchLayout:
+def _probed_layout(path: InputPath, tree: uproot.TTree, name: str, edges: IndexArray) -> BranchLayout:
     """Return the layout of a branch that only the ROOT library can read, judged by its first entry."""
     type_name = tree[name].typename
     try:

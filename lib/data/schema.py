@@ -3,7 +3,6 @@
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 
@@ -11,6 +10,7 @@ from lib.data.branches import DEAD, NPHO_EXPECTED, TRUTH_WIDTHS
 from lib.data.config import DataConfig
 from lib.data.layout import BranchLayout, IndexArray, TreeLayout
 from lib.data.layout_index import find_layouts
+from lib.data.location import InputPath
 from lib.errors import DataError, NoTreeError, nearest
 from lib.geometry.sensors import NUM_SENSORS
 
@@ -82,7 +82,7 @@ class FileSchema:
         npho_branch: Branch of photon counts, whose baskets decide where the file is cut.
     """
 
-    path: Path
+    path: InputPath
     layout: TreeLayout
     npho_branch: str
 
@@ -95,6 +95,10 @@ class FileSchema:
     def basket_edges(self) -> IndexArray:
         """First entry of each compressed basket of the photon branch, and the number of entries, ascending."""
         return self.layout.branches[self.npho_branch].edges
+
+    def name_in_file(self, name: str) -> str:
+        """Return what a branch is called in the file (``data.branches``)."""
+        return self.layout.branches[name].name_in_file or name
 
     def has_number(self, name: str) -> bool:
         """Return whether the tree has a plain number per event under this name."""
@@ -113,13 +117,13 @@ class FileReport:
         conversions: Sensor branches that are stored as another number type and are converted, one message each.
     """
 
-    path: Path
+    path: InputPath
     schema: FileSchema | None
     problems: tuple[str, ...] = ()
     conversions: tuple[str, ...] = ()
 
 
-def check_files(paths: Sequence[Path], plan: BranchPlan) -> list[FileSchema]:
+def check_files(paths: Sequence[InputPath], plan: BranchPlan) -> list[FileSchema]:
     """Return the schema of each file.
 
     Args:
@@ -139,7 +143,7 @@ def check_files(paths: Sequence[Path], plan: BranchPlan) -> list[FileSchema]:
     return [report.schema for report in reports if report.schema]
 
 
-def examine_files(paths: Sequence[Path], plan: BranchPlan) -> list[FileReport]:
+def examine_files(paths: Sequence[InputPath], plan: BranchPlan) -> list[FileReport]:
     """Return for each file what is wrong with it, or its schema."""
     reports = []
     for path, layout in zip(paths, find_layouts(paths, plan.tree_name), strict=True):
@@ -151,7 +155,7 @@ def examine_files(paths: Sequence[Path], plan: BranchPlan) -> list[FileReport]:
     return reports
 
 
-def _examine_tree(path: Path, layout: TreeLayout, plan: BranchPlan) -> FileReport:
+def _examine_tree(path: InputPath, layout: TreeLayout, plan: BranchPlan) -> FileReport:
     problems: list[str] = []
     conversions: list[str] = []
     if layout.num_entries == 0:

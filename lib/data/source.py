@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from lib.data.basket_reader import BasketReader
 from lib.data.branches import EVENT, RUN
 from lib.data.decompression import UnusualBasketError
+from lib.data.layout import BranchLayout
 from lib.data.read_ahead import map_ahead
 from lib.data.schema import BRANCH_WIDTHS, BranchPlan, FileSchema
 from lib.data.tree_reading import FloatArray, TreeCache, read_branch
@@ -80,11 +81,10 @@ class EventReader:
         Raises:
             DataError: Naming file, branch and entries if they cannot be read or are not what was checked.
         """
+        sensors = (self._plan.npho_branch, self._plan.time_branch)
+        self._baskets.fetch(file_index, [*sensors, *self._number_branches(file_index)], start, stop)
         truth, run, event = self.read_numbers(file_index, start, stop)
-        npho, time = (
-            self.read_float32(file_index, name, start, stop, NUM_SENSORS)
-            for name in (self._plan.npho_branch, self._plan.time_branch)
-        )
+        npho, time = (self.read_float32(file_index, name, start, stop, NUM_SENSORS) for name in sensors)
         return RawChunk(npho, time, truth, run, event)
 
     def read_numbers(
@@ -92,6 +92,7 @@ class EventReader:
     ) -> tuple[dict[str, FloatArray], NDArray[np.int64], NDArray[np.int64]]:
         """Return truth, run and event of the events [start, stop) of a file, as in ``RawChunk``."""
         file = self._files[file_index]
+        self._baskets.fetch(file_index, self._number_branches(file_index), start, stop)
         truth = {
             name: self.read_float32(file_index, name, start, stop, BRANCH_WIDTHS[name])
             for name in self._plan.truth_branches
@@ -107,20 +108,42 @@ class EventReader:
         """Return a branch of numbers of a whole file, shape (entries, width); raises ``DataError`` like ``read``."""
         file = self._files[file_index]
         into = np.empty((file.num_entries, file.layout.branches[name].width or 1))
+        self._baskets.fetch(file_index, [name], 0, file.num_entries)
         self._read_into(into, file_index, name, 0)
         return into
 
     def sensor_pieces(self, file_index: int, start: int, stop: int) -> Iterator[SensorPiece]:
         """Yield the readings of the events [start, stop) of a file, cut where baskets end.
 
-        A piece is valid until the next one is asked for in the same thread. Raises ``DataError`` like ``read``.
+        A piece is valid until the next one is asked for in the same thread. If its file is cut while it is used, the
+        piece comes once more, as far as it can still be read; what was made of it before counts for nothing.
+
+        Raises:
+            DataError: Like ``read``.
         """
         branches = (self._plan.npho_branch, self._plan.time_branch)
         for first, last in pairwise(self._cuts(file_index, branches, start, stop)):
-            npho, time = (self._piece(file_index, name, first, last) for name in branches)
-            if npho.dtype != time.dtype:
-                npho, time = npho.astype(np.float32, copy=False), time.astype(np.float32, copy=False)
-            yield SensorPiece(first, npho, time)
+            self._baskets.fetch(file_index, branches, first, last)
+            mapped = self._mapped_piece(file_index, first, last)
+            if mapped is not None:
+                yield mapped
+            if mapped is None or self._baskets.is_lost(file_index):
+                npho, time = (self._piece(file_index, name, first, last) for name in branches)
+                if npho.dtype != time.dtype:
+                    npho, time = npho.astype(np.float32, copy=False), time.astype(np.float32, copy=False)
+                yield SensorPiece(first, npho, time)
+
+    def _mapped_piece(self, file_index: int, start: int, stop: int) -> SensorPiece | None:
+        """Return a piece as it lies in a memory-mapped file, or None where it must be read first."""
+        names = (self._plan.npho_branch, self._plan.time_branch)
+        if not all(_is_plain_float(self._files[file_index].layout.branches[name]) for name in names):
+            return None
+        npho, time = (self._baskets.mapped_rows(file_index, name, start, stop) for name in names)
+        return None if npho is None or time is None else SensorPiece(start, npho, time)
+
+    def _number_branches(self, file_index: int) -> list[str]:
+        file = self._files[file_index]
+        return [*self._plan.truth_branches, *(name for name in (RUN, EVENT) if file.has_number(name))]
 
     def close(self) -> None:
         """Close the files."""
@@ -159,8 +182,7 @@ class EventReader:
                 here[:] = values.reshape(here.shape)
 
     def _piece(self, file_index: int, name: str, start: int, stop: int) -> NDArray[np.float32]:
-        layout = self._files[file_index].layout.branches[name]
-        if layout.is_direct and layout.dtype == ">f4":
+        if _is_plain_float(self._files[file_index].layout.branches[name]):
             return self._stored(file_index, name, start, stop)
         return self.read_float32(file_index, name, start, stop, NUM_SENSORS)
 
@@ -173,7 +195,11 @@ class EventReader:
             except UnusualBasketError:
                 pass
         with self._trees.borrow(file.path) as tree:
-            return read_branch(tree, file.path, name, start, stop)
+            return read_branch(tree, file.path, file.name_in_file(name), start, stop)
+
+
+def _is_plain_float(layout: BranchLayout) -> bool:
+    return layout.is_direct and layout.dtype == ">f4"
 
 
 def iterate_raw(

@@ -1,12 +1,12 @@
 """The border to the ROOT library: opening files, reading entry ranges, naming what fails."""
 
+import io
 import lzma
 import struct
 import threading
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 import cramjam
@@ -15,6 +15,8 @@ import uproot
 from numpy.typing import NDArray
 from uproot.deserialization import DeserializationError
 
+from lib.data.file_bytes import FileBytes, SeekableBytes, open_bytes
+from lib.data.location import InputPath
 from lib.errors import DataError
 
 FloatArray = NDArray[np.float32]
@@ -40,8 +42,12 @@ _DAMAGE = (
 )
 
 
+# Descriptions of trees come in some small pieces; on a server each would be a journey.
+_BUFFER_BYTES = 1 << 18
+
+
 @contextmanager
-def read_errors(path: Path, place: str = "") -> Iterator[None]:
+def read_errors(path: InputPath, place: str = "") -> Iterator[None]:
     """Turn whatever the ROOT library raises into a ``DataError`` that names file and place.
 
     Args:
@@ -59,21 +65,32 @@ def read_errors(path: Path, place: str = "") -> Iterator[None]:
         ) from error
 
 
-def open_file(path: Path) -> uproot.ReadOnlyDirectory:
-    """Open a ROOT file, memory-mapped; raises ``DataError`` for what is no ROOT file."""
+def open_file(path: InputPath) -> uproot.ReadOnlyDirectory:
+    """Open a ROOT file; raises ``DataError`` for what is no ROOT file or cannot be had."""
+    return as_root_file(path, open_source(path))
+
+
+def open_source(path: InputPath) -> FileBytes:
+    """Open any file; raises ``DataError`` if there is none."""
     try:
-        with path.open("rb") as file:
-            magic = file.read(4)
+        return open_bytes(path)
     except FileNotFoundError:
         raise DataError(f"{path}: no such file.") from None
-    if not magic:
+
+
+def as_root_file(path: InputPath, opened: FileBytes) -> uproot.ReadOnlyDirectory:
+    """Return an open file as the ROOT library sees it; raises ``DataError`` for what is no ROOT file."""
+    if not opened.state.size:
         raise DataError(f"{path}: the file is empty (0 bytes). Make it again or take it out of the list.")
+    file = io.BufferedReader(SeekableBytes(opened), _BUFFER_BYTES)
+    magic = file.read(4)
     if magic != b"root":
         raise DataError(f"{path}: not a ROOT file (starts with {magic!r}). Take it out of the list.")
-    return uproot.open(path, handler=uproot.MemmapSource)
+    # Its own handlers map files on disks, or know nothing of our patience with servers.
+    return uproot.open(file, use_threads=False)
 
 
-def read_branch(tree: uproot.TTree, path: Path, name: str, start: int, stop: int) -> NDArray[Any]:
+def read_branch(tree: uproot.TTree, path: InputPath, name: str, start: int, stop: int) -> NDArray[Any]:
     """Return the entries [start, stop) of a branch whose entries have one length.
 
     Args:
@@ -104,11 +121,11 @@ class TreeCache:
     def __init__(self, tree_name: str, max_idle: int = 32) -> None:
         self._tree_name = tree_name
         self._max_idle = max_idle
-        self._idle: list[tuple[Path, uproot.ReadOnlyDirectory, uproot.TTree]] = []
+        self._idle: list[tuple[InputPath, uproot.ReadOnlyDirectory, uproot.TTree]] = []
         self._lock = threading.Lock()
 
     @contextmanager
-    def borrow(self, path: Path) -> Iterator[uproot.TTree]:
+    def borrow(self, path: InputPath) -> Iterator[uproot.TTree]:
         """Lend the tree of a file; raises ``DataError`` when the file cannot be opened."""
         with self._lock:
             position = next((i for i, (idle, _, _) in enumerate(self._idle) if idle == path), None)
