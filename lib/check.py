@@ -1,9 +1,11 @@
 """Look for everything that is wrong with a configuration, its files and its checkpoints before a training starts."""
 
+import argparse
 import json
 import sys
-from collections.abc import Sequence
-from dataclasses import asdict
+import textwrap
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, fields
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,26 +18,40 @@ from lib.config.overrides import apply_overrides
 from lib.errors import ConfigError, nearest
 
 if TYPE_CHECKING:
-    from lib.data.inspection import Finding
+    from lib.cli.preflight import Preflight
+    from lib.data.finding import Finding
+    from lib.data.quarantine import LedgerRow
+
+HEADINGS = {"error": "Errors: a training would not start", "warning": "Warnings: probably mistakes", "note": "Notes"}
+# A thousand files may have the same fault a thousand times; --json lists all.
+MOST_SHOWN = 20
+_WIDTH = 110
 
 
 def main(arguments: Sequence[str]) -> int:
     """Parse, check, tell."""
-    parser = training_parser("lib.check", __doc__ or "")
-    parser.add_argument("--kind", choices=sorted(SCHEMAS), help="which training, where the file does not say")
-    parser.add_argument("--json", action="store_true", help="one JSON object per finding")
-    parsed = parser.parse_args(arguments)
+    parsed = _parse(arguments)
     options = training_options(parsed)
     config = _load(options.config, options.assignments, parsed.kind)
     # Torch takes seconds to import; mistakes in the configuration need not wait for it.
     from lib.cli.preflight import preflight  # noqa: PLC0415
 
-    findings = preflight(config)
-    sys.stdout.write("".join(_line(finding, as_json=parsed.json) for finding in findings))
-    num_errors = sum(finding.severity == "error" for finding in findings)
+    result = preflight(config, everything=parsed.full)
+    lines = _json_lines(result) if parsed.json else _text_lines(result)
+    sys.stdout.write("".join(f"{line}\n" for line in lines))
+    counts = {severity: sum(one.severity == severity for one in result.findings) for severity in HEADINGS}
     if not parsed.json:
-        sys.stdout.write(f"{options.config}: {num_errors or 'no'} error{'s' if num_errors != 1 else ''} found\n")
-    return EXIT_USER_ERROR if num_errors else EXIT_DONE
+        sys.stdout.write(f"{options.config}: {_counted(counts['error'], 'error')}, ")
+        sys.stdout.write(f"{_counted(counts['warning'], 'warning')}\n")
+    return EXIT_USER_ERROR if counts["error"] else EXIT_DONE
+
+
+def _parse(arguments: Sequence[str]) -> argparse.Namespace:
+    parser = training_parser("lib.check", __doc__ or "")
+    parser.add_argument("--kind", choices=sorted(SCHEMAS), help="which training, where the file does not say")
+    parser.add_argument("--full", action="store_true", help="read the sensors of all events, not of a sample")
+    parser.add_argument("--json", action="store_true", help="one JSON object per finding and per file")
+    return parser.parse_args(arguments)
 
 
 def _load(path: Path, assignments: list[str], kind: str | None) -> TrainingConfiguration:
@@ -58,10 +74,49 @@ def _kind_of(document: Document, path: Path) -> str:
     return declared
 
 
-def _line(finding: "Finding", *, as_json: bool) -> str:
-    if as_json:
-        return json.dumps(asdict(finding)) + "\n"
-    return f"{finding.severity:8s}{finding.place}: {finding.message}\n"
+def _json_lines(result: "Preflight") -> Iterator[str]:
+    for finding in result.findings:
+        yield json.dumps({**asdict(finding), "values": dict(finding.values)})
+    for setting, rows in result.ledger.items():
+        for row in rows:
+            yield json.dumps({"ledger": setting, **asdict(row)})
+
+
+def _text_lines(result: "Preflight") -> Iterator[str]:
+    for severity, heading in HEADINGS.items():
+        some = [finding for finding in result.findings if finding.severity == severity]
+        if not some:
+            continue
+        yield heading
+        for finding in some[:MOST_SHOWN]:
+            yield _text(finding)
+        if len(some) > MOST_SHOWN:
+            yield f"  ... and {len(some) - MOST_SHOWN} more; --json lists all"
+        yield ""
+    for setting, rows in result.ledger.items():
+        yield from _ledger_lines(setting, rows)
+        yield ""
+
+
+def _text(finding: "Finding") -> str:
+    text = f"{finding.place}: {finding.message}"
+    return textwrap.fill(text, _WIDTH, initial_indent="  ", subsequent_indent="      ", break_on_hyphens=False)
+
+
+def _ledger_lines(setting: str, rows: "Sequence[LedgerRow]") -> Iterator[str]:
+    """Yield the events of each file, those that lose some first, and their sums."""
+    names = [field.name for field in fields(rows[0]) if field.name != "path"] if rows else []
+    yield f"Events of {setting}: " + (" = ".join((names[0], " + ".join(names[1:]))) if names else "none")
+    shown = sorted(rows, key=lambda row: row.used == row.read)[:MOST_SHOWN]
+    table = [([getattr(row, name) for name in names], row.path) for row in shown]
+    if len(rows) > len(shown):
+        table.append(([sum(getattr(row, name) for row in rows) for name in names], f"all {len(rows)} files"))
+    for numbers, path in table:
+        yield "  " + "".join(f"{name} {number:<9d} " for name, number in zip(names, numbers, strict=True)) + path
+
+
+def _counted(number: int, noun: str) -> str:
+    return f"{number or 'no'} {noun}{'' if number == 1 else 's'}"
 
 
 if __name__ == "__main__":

@@ -3,13 +3,19 @@
 import os
 import shutil
 from collections.abc import Iterator
+from dataclasses import dataclass
 
-from lib.cli.assembly import assemble
+from lib.cli.assembly import Assembly, assemble
+from lib.cli.memory_check import memory_findings
 from lib.cli.schemas import RegressorConfig, TrainingConfiguration
 from lib.cli.start_point import find_resumed, initialize, load_resumed
-from lib.data.inspection import Finding, inspect_dataset
+from lib.data.finding import Finding, by_severity
+from lib.data.identity_inspection import VALIDATION
+from lib.data.inspection import inspect_dataset
 from lib.data.normalization import Normalization
+from lib.data.quarantine import LedgerRow
 from lib.errors import CheckpointError
+from lib.tasks.target_check import odd_betas
 from lib.tasks.targets import enabled_targets
 from lib.training.checkpoint import Checkpoint
 from lib.training.recorder import holds_other_run
@@ -17,15 +23,38 @@ from lib.training.recorder import holds_other_run
 LEAST_FREE_BYTES = 2 * 10**9
 
 
-def preflight(config: TrainingConfiguration) -> list[Finding]:
-    """Return everything worth knowing about a run that is about to start, errors first.
+@dataclass(frozen=True)
+class Preflight:
+    """What is known of a run that is about to start.
+
+    Attributes:
+        findings: Everything worth knowing, errors first.
+        ledger: Where the events of each file go, by setting that names the files.
+    """
+
+    findings: list[Finding]
+    ledger: dict[str, list[LedgerRow]]
+
+
+def preflight(config: TrainingConfiguration, *, everything: bool = False) -> Preflight:
+    """Look at files, model, checkpoints, memory and folder of a run.
 
     Args:
         config: The checked configuration.
+        everything: Whether the values of all events are looked at, instead of a sample.
     """
-    findings = inspect_dataset(config.data, config.normalization, truth_branches(config))
-    findings += [*_branch_findings(config), *_model_findings(config), *_folder_findings(config)]
-    return sorted(findings, key=lambda finding: ("error", "warning", "note").index(finding.severity))
+    data = inspect_dataset(config.data, config.normalization, truth_branches(config), everything=everything)
+    normalization = Normalization.from_config(config.normalization)
+    parts = assemble(config, normalization)
+    findings = [
+        *data.findings,
+        *_branch_findings(config),
+        *_loss_findings(config),
+        *_model_findings(config, normalization, parts),
+        *memory_findings(config, parts, data.num_events.get(VALIDATION, 0)),
+        *_folder_findings(config),
+    ]
+    return Preflight(by_severity(findings), data.ledger)
 
 
 def truth_branches(config: TrainingConfiguration) -> list[str]:
@@ -46,10 +75,17 @@ def _branch_findings(config: TrainingConfiguration) -> Iterator[Finding]:
         )
 
 
-def _model_findings(config: TrainingConfiguration) -> Iterator[Finding]:
-    """Build the model and give it its first weights, exactly as the training would."""
-    normalization = Normalization.from_config(config.normalization)
-    parts = assemble(config, normalization)
+def _loss_findings(config: TrainingConfiguration) -> Iterator[Finding]:
+    if not isinstance(config, RegressorConfig):
+        return
+    settings = config.tasks.enabled()
+    for target in enabled_targets(config.tasks):
+        for message in odd_betas(target, settings[target.name]):
+            yield Finding("warning", f"tasks.{target.name}.loss_beta", message)
+
+
+def _model_findings(config: TrainingConfiguration, normalization: Normalization, parts: Assembly) -> Iterator[Finding]:
+    """Give the model its first weights, exactly as the training would."""
     trainable = sum(parameter.numel() for parameter in parts.model.parameters() if parameter.requires_grad)
     yield Finding("note", "model", f"{trainable / 1e6:.2f} million trainable parameters.")
     try:
