@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from lib.cli.assembly import Assembly, assemble
 from lib.cli.memory_check import memory_findings
 from lib.cli.schemas import RegressorConfig, TrainingConfiguration
-from lib.cli.start_point import find_resumed, initialize, load_resumed
+from lib.cli.start_point import AUTO, choose_run_name, find_resumed, initialize, load_resumed
 from lib.data.finding import Finding, by_severity
 from lib.data.identity_inspection import VALIDATION
 from lib.data.inspection import inspect_dataset
 from lib.data.normalization import Normalization
 from lib.data.quarantine import LedgerRow
-from lib.errors import CheckpointError
+from lib.errors import CheckpointError, ConfigError
 from lib.tasks.target_check import odd_betas
 from lib.tasks.targets import enabled_targets
 from lib.training.checkpoint import Checkpoint
@@ -93,10 +93,10 @@ def _model_findings(config: TrainingConfiguration, normalization: Normalization,
     except CheckpointError as error:
         yield Finding("error", "checkpoint.init_from", str(error))
     try:
-        source = find_resumed(config, config.mlflow.run_name or "")
+        source = find_resumed(config, choose_run_name(config))
         if source is not None:
             load_resumed(parts.model, Checkpoint.load(source), config.kind, normalization, source)
-    except CheckpointError as error:
+    except (CheckpointError, ConfigError) as error:
         yield Finding("error", "checkpoint.resume_from", str(error))
 
 
@@ -109,7 +109,8 @@ def _folder_findings(config: TrainingConfiguration) -> Iterator[Finding]:
     if free < LEAST_FREE_BYTES:
         yield Finding("warning", "checkpoint.save_dir", f"only {free / 1e9:.1f} GB are free at {existing}.")
     name = config.mlflow.run_name
-    if name and holds_other_run(folder / name, find_resumed(config, name)):
+    is_auto = config.checkpoint.resume_from == AUTO
+    if name and not is_auto and holds_other_run(folder / name, find_resumed(config, name)):
         yield Finding(
             "error",
             "mlflow.run_name",

@@ -13,6 +13,8 @@ from lib.training.config import CheckpointConfig, MlflowConfig
 class RunConfig(Section):
     """What every training is configured by."""
 
+    kind: str
+    """Which command the file is for."""
     data: DataConfig
     """Input files and loader."""
     normalization: NormalizationConfig = NormalizationConfig()

@@ -1,6 +1,7 @@
 """From what a training starts: fresh weights, a pretrained encoder, or where an earlier run stopped."""
 
 import logging
+import time
 from pathlib import Path
 
 from torch import nn
@@ -9,9 +10,10 @@ from lib.cli.resume_options import is_asked_anew
 from lib.cli.schemas import RegressorConfig, RunConfig
 from lib.config.flat import differences, flatten
 from lib.data.normalization import Normalization
-from lib.errors import CheckpointError
+from lib.errors import CheckpointError, ConfigError
 from lib.tasks.targets import enabled_targets
 from lib.training.checkpoint import LAST_NAME, Checkpoint, initialize_from, load_weights
+from lib.training.checkpoint_writer import newest_sound
 from lib.training.optimizer import load_optimizer_state
 from lib.training.position import Progress
 from lib.training.protocol import B
@@ -45,17 +47,45 @@ ORDER_KEEPING_DATA = frozenset(
 ORDER_CHANGING_TRAINING = frozenset({"training.seed", "training.grad_accum_steps"})
 
 
+def choose_run_name(config: RunConfig) -> str:
+    """Return the name of the run, which is that of its folder.
+
+    Without ``mlflow.run_name`` a run that goes on from a checkpoint keeps the name of the folder that holds it, and a
+    new one is called after its kind, date and time.
+
+    Raises:
+        ConfigError: If ``auto`` is to find a run that has no name.
+    """
+    if config.mlflow.run_name is not None:
+        return config.mlflow.run_name
+    wanted = config.checkpoint.resume_from
+    if wanted == AUTO:
+        raise ConfigError(
+            "checkpoint.resume_from: auto looks for the run called mlflow.run_name, which is not set. Without it every "
+            "start would be a new run; set mlflow.run_name, or give the path of a checkpoint."
+        )
+    own = Path(wanted).resolve().parent if wanted else None
+    if own is not None and own.is_dir() and own == (config.checkpoint.save_dir / own.name).resolve():
+        logger.info("the run goes on in its own folder, %s", own)
+        return own.name
+    return time.strftime(f"{config.kind}_%Y%m%d_%H%M%S")
+
+
 def find_resumed(config: RunConfig, run_name: str) -> Path | None:
-    """Return the checkpoint that the run goes on from, or None for a new run."""
+    """Return the checkpoint that the run goes on from, or None for a new run.
+
+    Raises:
+        CheckpointError: If ``auto`` finds checkpoints of the run, but none is undamaged.
+    """
     wanted = config.checkpoint.resume_from
     if wanted is None:
         return None
     if wanted != AUTO:
         return Path(wanted)
-    path = config.checkpoint.save_dir / run_name / LAST_NAME
-    if not path.exists():
-        logger.info("resume_from auto: %s does not exist, so the run starts anew", path)
-        return None
+    folder = config.checkpoint.save_dir / run_name
+    path = newest_sound(folder)
+    if path is None:
+        logger.info("resume_from auto: %s does not exist, so the run starts anew", folder / LAST_NAME)
     return path
 
 
@@ -143,9 +173,10 @@ def resume(
     Raises:
         CheckpointError: Like ``load_resumed``, or if other parameters are trainable now.
     """
-    load_resumed(trainer.model, checkpoint, identity.kind, normalization, source)
+    # Before anything is refused: what differs here is often why.
     for difference in differences(checkpoint.config, identity.config):
         logger.info("configuration changed since the checkpoint: %s", difference)
+    load_resumed(trainer.model, checkpoint, identity.kind, normalization, source)
     try:
         load_optimizer_state(trainer.optimizer, checkpoint.optimizer)
         if trainer.average is not None:

@@ -1,7 +1,6 @@
 """A training from its configuration to its artifacts."""
 
 import logging
-import time
 import uuid
 from pathlib import Path
 from typing import Literal
@@ -12,7 +11,7 @@ from lib.cli.data_record import DataRecord
 from lib.cli.entry import EXIT_DONE, EXIT_REQUEUE, EXIT_ROLLBACK_CAP, EXIT_SKIP_CAP, EXIT_UNHEALTHY
 from lib.cli.resume_options import is_asked_anew
 from lib.cli.schemas import TrainingConfiguration
-from lib.cli.start_point import find_resumed, initialize, resume
+from lib.cli.start_point import choose_run_name, find_resumed, initialize, resume
 from lib.config.flat import flatten
 from lib.data.batch import EventBatch
 from lib.data.normalization import Normalization
@@ -53,7 +52,7 @@ def run_training(config: TrainingConfiguration) -> int:
     Raises:
         UserError: If files, checkpoints or settings cannot serve; nothing has been trained then.
     """
-    run_name = config.mlflow.run_name or time.strftime(f"{config.kind}_%Y%m%d_%H%M%S")
+    run_name = choose_run_name(config)
     normalization = Normalization.from_config(config.normalization)
     source = find_resumed(config, run_name)
     resumed = Checkpoint.load(source) if source else None

@@ -7,8 +7,10 @@ from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
-from lib.training.checkpoint import LAST_NAME, Checkpoint
+from lib.errors import CheckpointError
+from lib.training.checkpoint import BEST_NAME, LAST_NAME, Checkpoint
 from lib.training.config import CheckpointConfig
+from lib.training.sealed_file import verify_seal
 
 logger = logging.getLogger(__name__)
 
@@ -118,6 +120,31 @@ class CheckpointWriter:
         """Remove what a killed process left half written; the folder must be locked."""
         for path in self._folder.glob(".*.partial.*"):
             path.unlink(missing_ok=True)
+
+
+def newest_sound(folder: Path) -> Path | None:
+    """Return the newest checkpoint of a run whose seal is right, or None if the folder has none.
+
+    Raises:
+        CheckpointError: If there are some, but all are damaged.
+    """
+    earlier = sorted(
+        (path for path in folder.glob("checkpoint_step_*.pth") if _EARLIER.fullmatch(path.name)), reverse=True
+    )
+    candidates = [path for path in (folder / LAST_NAME, *earlier, folder / BEST_NAME) if path.exists()]
+    for path in candidates:
+        try:
+            verify_seal(path)
+        except CheckpointError as error:
+            logger.warning("%s", error)
+            last_error = error
+        else:
+            if path != candidates[0]:
+                logger.warning("the run goes on from an older position, %s", path)
+            return path
+    if candidates:
+        raise CheckpointError(f"{folder}: no checkpoint of the run is undamaged. {last_error}")
+    return None
 
 
 def _named(folder: Path, step: int) -> Path:

@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Callable
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -11,15 +12,23 @@ import torch
 from torch import Tensor, nn
 
 from lib.cli.schemas import MaeConfig, RegressorConfig
-from lib.cli.start_point import find_resumed, initialize, load_resumed, require_same_normalization, resume
+from lib.cli.start_point import (
+    choose_run_name,
+    find_resumed,
+    initialize,
+    load_resumed,
+    require_same_normalization,
+    resume,
+)
 from lib.data.config import NormalizationConfig
 from lib.data.normalization import Normalization
-from lib.errors import CheckpointError
+from lib.errors import CheckpointError, ConfigError
 from lib.tasks.config import TasksConfig
 from lib.tasks.targets import enabled_targets
-from lib.training.checkpoint import LAST_NAME, Checkpoint
+from lib.training.checkpoint import BEST_NAME, LAST_NAME, Checkpoint
 from lib.training.position import Progress
 from lib.training.recorder import ModelIdentity
+from lib.training.sealed_file import write_sealed
 from lib.training.trainer import Trainer
 from tests.training.toy import ToyBatch, toy_trainer, weights_of
 
@@ -86,8 +95,39 @@ def test_auto_finds_the_last_checkpoint_of_the_run_or_says_that_there_is_none(
         assert find_resumed(config, "run") is None
     assert f"{tmp_path / 'run' / LAST_NAME} does not exist, so the run starts anew" in caplog.text
     (tmp_path / "run").mkdir()
-    (tmp_path / "run" / LAST_NAME).touch()
+    write_sealed(tmp_path / "run" / LAST_NAME, {})
     assert find_resumed(config, "run") == tmp_path / "run" / LAST_NAME
+
+
+def test_auto_takes_the_newest_position_that_is_undamaged(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    config, folder = make_config(tmp_path, resume_from="auto"), tmp_path / "run"
+    names = [LAST_NAME, "checkpoint_step_00000200.pth", "checkpoint_step_00000100.pth", BEST_NAME]
+    for name in names:
+        write_sealed(folder / name, {"name": name})
+    for damaged, expected in pairwise(names):
+        content = bytearray((folder / damaged).read_bytes())
+        content[100] ^= 1
+        (folder / damaged).write_bytes(content)
+        assert find_resumed(config, "run") == folder / expected
+        assert f"goes on from an older position, {folder / expected}" in caplog.text
+    (folder / BEST_NAME).write_bytes(b"")
+    with pytest.raises(CheckpointError, match=r"run: no checkpoint of the run is undamaged.*checkpoint_best"):
+        find_resumed(config, "run")
+
+
+def test_a_run_without_a_name_goes_on_in_its_own_folder(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    (tmp_path / "own").mkdir()
+    with caplog.at_level(logging.INFO):
+        assert choose_run_name(make_config(tmp_path, resume_from=str(tmp_path / "own" / LAST_NAME))) == "own"
+    assert f"goes on in its own folder, {tmp_path / 'own'}" in caplog.text
+    assert choose_run_name(make_config(tmp_path)).startswith("mae_2")
+    elsewhere = make_config(tmp_path / "other", resume_from=str(tmp_path / "own" / LAST_NAME))
+    assert choose_run_name(elsewhere).startswith("mae_2")
+
+
+def test_auto_without_a_name_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"auto looks for the run called mlflow\.run_name, which is not set"):
+        choose_run_name(make_config(tmp_path, resume_from="auto"))
 
 
 def test_a_named_checkpoint_is_taken_even_if_it_is_missing(tmp_path: Path) -> None:
