@@ -10,11 +10,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lib.cli.entry import EXIT_DONE, EXIT_USER_ERROR, run_command
-from lib.cli.options import training_options, training_parser
+from lib.cli.options import TrainingOptions, training_options, training_parser
 from lib.cli.schemas import SCHEMAS, TrainingConfiguration
-from lib.config.document import Document, read_document
-from lib.config.loading import validate
-from lib.config.overrides import apply_overrides
+from lib.config.document import Document
+from lib.config.loading import load_document, validate
 from lib.errors import ConfigError, nearest
 
 if TYPE_CHECKING:
@@ -32,7 +31,7 @@ def main(arguments: Sequence[str]) -> int:
     """Parse, check, tell."""
     parsed = _parse(arguments)
     options = training_options(parsed)
-    config = _load(options.config, options.assignments, parsed.kind)
+    config = _load(options, parsed.kind)
     # Torch takes seconds to import; mistakes in the configuration need not wait for it.
     from lib.cli.preflight import preflight  # noqa: PLC0415
 
@@ -54,9 +53,9 @@ def _parse(arguments: Sequence[str]) -> argparse.Namespace:
     return parser.parse_args(arguments)
 
 
-def _load(path: Path, assignments: list[str], kind: str | None) -> TrainingConfiguration:
-    document = apply_overrides(read_document(path), assignments)
-    return validate(SCHEMAS[kind or _kind_of(document, path)], document)
+def _load(options: TrainingOptions, kind: str | None) -> TrainingConfiguration:
+    document = load_document(options.config, options.assignments, options.overlays)
+    return validate(SCHEMAS[kind or _kind_of(document, options.config)], document)
 
 
 def _kind_of(document: Document, path: Path) -> str:

@@ -12,7 +12,7 @@ from lib.config import load_config
 def main(arguments: Sequence[str]) -> int:
     """Parse, build, run."""
     options = parse_training_options("lib.train_regressor", __doc__ or "", arguments)
-    config = load_config(RegressorConfig, options.config, options.assignments)
+    config = load_config(RegressorConfig, options.config, options.assignments, options.overlays)
     # Torch takes seconds to import; help and mistakes in the configuration need not wait for it.
     from lib.cli.training_run import run_training  # noqa: PLC0415
 

@@ -6,6 +6,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from lib.errors import ConfigError, nearest
+
+PLATFORM_FOLDER = Path(__file__).parents[2] / "configs" / "platform"
+OVERLAY_NAMES = {"h100": "h200"}
+"""Platforms that share the file of another one."""
+
 
 @dataclass(frozen=True)
 class TrainingOptions:
@@ -14,10 +20,12 @@ class TrainingOptions:
     Attributes:
         config: The configuration file.
         assignments: Settings that override it, as ``section.key=value``.
+        overlays: Files laid over it.
     """
 
     config: Path
     assignments: list[str]
+    overlays: tuple[Path, ...] = ()
 
 
 def training_parser(command: str, description: str) -> argparse.ArgumentParser:
@@ -38,6 +46,12 @@ def training_parser(command: str, description: str) -> argparse.ArgumentParser:
         help="override one setting of the file; may be repeated",
     )
     parser.add_argument(
+        "--platform",
+        metavar="NAME",
+        help="settings of a machine over those of the file: a file of configs/platform without .yaml (gh200, a100, "
+        "h200, cpu), auto for the machine that this is, or the path of a file",
+    )
+    parser.add_argument(
         "--resume_from", metavar="CKPT", help="go on from a checkpoint; auto takes the run's last one if there is one"
     )
     parser.add_argument("--init_from", metavar="CKPT", help="start from the weights of a checkpoint where they fit")
@@ -52,7 +66,31 @@ def training_options(parsed: argparse.Namespace) -> TrainingOptions:
         if value is not None:
             # Quoted, so that a path is never read as anything else.
             assignments.append(f"checkpoint.{key}={_quoted(value)}")
-    return TrainingOptions(parsed.config, assignments)
+    return TrainingOptions(parsed.config, assignments, platform_overlays(parsed.platform))
+
+
+def platform_overlays(name: str | None) -> tuple[Path, ...]:
+    """Return the files that a value of ``--platform`` names.
+
+    Raises:
+        ConfigError: If there is no such platform.
+    """
+    if name is None:
+        return ()
+    if name == "auto":
+        from lib.training.platform import recognize_platform  # noqa: PLC0415
+
+        kind = recognize_platform().kind
+        name = OVERLAY_NAMES.get(kind, kind)
+        if name == "gpu":
+            return ()
+    if "/" in name or name.endswith((".yaml", ".yml")):
+        return (Path(name),)
+    path = PLATFORM_FOLDER / f"{name}.yaml"
+    if not path.exists():
+        known = [file.stem for file in PLATFORM_FOLDER.glob("*.yaml")]
+        raise ConfigError(f"--platform {name}: no such platform; nearest: {nearest(name, known)}, or auto, or a file.")
+    return (path,)
 
 
 def _quoted(text: str) -> str:

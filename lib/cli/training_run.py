@@ -11,15 +11,17 @@ from lib.cli.data_record import DataRecord
 from lib.cli.entry import EXIT_DONE, EXIT_REQUEUE, EXIT_ROLLBACK_CAP, EXIT_SKIP_CAP, EXIT_UNHEALTHY
 from lib.cli.resume_options import is_asked_anew
 from lib.cli.schemas import TrainingConfiguration
+from lib.cli.settling import settle
 from lib.cli.start_point import choose_run_name, find_resumed, initialize, resume
 from lib.config.flat import flatten
 from lib.data.batch import EventBatch
 from lib.data.normalization import Normalization
 from lib.data.stream import EventStream, open_stream
 from lib.training.checkpoint import Checkpoint
+from lib.training.device import choose_device
 from lib.training.health import LearningHealth, UnhealthyError
 from lib.training.memory import MemoryShortageError
-from lib.training.platform import choose_device, code_revision, environment
+from lib.training.provenance import code_revision, environment
 from lib.training.random_state import seed_initialization
 from lib.training.recorder import ModelIdentity, RunRecorder, claim_folder
 from lib.training.rollback import RollbackCapError
@@ -60,14 +62,16 @@ def run_training(config: TrainingConfiguration) -> int:
     parts = assemble(config, normalization)
     if resumed is None:
         initialize(parts.model, config, normalization)
-    parts.model.to(choose_device())
-    train, validation = (_stream(config, normalization, parts, split) for split in ("train", "validation"))
+    device = choose_device()
+    parts.model.to(device)
+    settled = settle(config, device.type)
+    train, validation = (_stream(settled.config, normalization, parts, split) for split in ("train", "validation"))
     trainer = Trainer[EventBatch](
         parts.model,
         parts.task,
         train=train,
         validation=validation,
-        config=config.training,
+        config=settled.config.training,
         observers=parts.observers,
         identify=_event_numbers,
     )
@@ -79,12 +83,14 @@ def run_training(config: TrainingConfiguration) -> int:
     recorder = RunRecorder(
         folder,
         identity,
-        RunIdentity(config.mlflow.experiment, run_name, run_key, flatten(identity.config), _tags(identity)),
+        RunIdentity(
+            config.mlflow.experiment, run_name, run_key, flatten(identity.config), _tags(identity) | settled.tags
+        ),
         config=config.checkpoint,
         metrics=resumed.metrics if resumed else None,
     )
     data = DataRecord({"train": train, "val": validation}, folder)
-    return _train_and_close(config, trainer, parts, recorder, data=data)
+    return _train_and_close(settled.config, trainer, parts, recorder, data=data)
 
 
 def _run_key(config: TrainingConfiguration, resumed: Checkpoint | None, source: Path | None, folder: Path) -> str:
@@ -146,7 +152,7 @@ def _train(
         InterruptedEpochError: After a signal, when everything is saved.
         MemoryShortageError: If a step does not fit into memory, when everything before it is saved.
     """
-    if config.data.num_workers:
+    if config.data.worker_processes:
         start_shielded_server([EventStream.__module__])
     watch = RunWatch(trainer, recorder, stop)
     while trainer.progress.epochs_done < config.training.epochs:

@@ -5,7 +5,7 @@ base 60. A physicist means none of these, so scalars are resolved as YAML 1.2's 
 """
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeAlias
 
@@ -32,11 +32,13 @@ class Document:
         source: Name of the file, for messages.
         data: The mapping.
         lines: Line number, from 1, of each key path.
+        overlays: Name of the file of each key path that another file has laid over this one.
     """
 
     source: str
     data: dict[str, Value]
     lines: dict[KeyPath, int]
+    overlays: dict[KeyPath, str] = field(default_factory=dict)
 
 
 class _CoreSchemaLoader(yaml.SafeLoader):

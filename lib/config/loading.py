@@ -1,6 +1,7 @@
 """From a YAML file and overrides to a checked configuration, or one message with every fault in it."""
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from reprlib import repr as short_repr
 from typing import TypeVar, get_args
@@ -9,25 +10,34 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from lib.config.document import Document, KeyPath, Value, read_document
-from lib.config.overrides import apply_overrides
+from lib.config.overrides import apply_overrides, lay_over
 from lib.config.section import Section
 from lib.errors import ConfigError, nearest
 
 S = TypeVar("S", bound=Section)
 
 
-def load_config(schema: type[S], path: Path, assignments: list[str] | None = None) -> S:
+def load_config(schema: type[S], path: Path, assignments: list[str] | None = None, overlays: Sequence[Path] = ()) -> S:
     """Read and check a configuration.
 
     Args:
         schema: Model of the whole configuration of one command.
         path: The YAML file; never written.
-        assignments: ``section.key=value`` texts that override the file.
+        assignments: ``section.key=value`` texts that override the files.
+        overlays: Files whose settings replace those of the first, such as one for a platform.
 
     Raises:
         ConfigError: Listing every unknown key, wrong type and impossible value with its place.
     """
-    return validate(schema, apply_overrides(read_document(path), assignments or []))
+    return validate(schema, load_document(path, assignments or [], overlays))
+
+
+def load_document(path: Path, assignments: list[str], overlays: Sequence[Path] = ()) -> Document:
+    """Read a file, lay others over it and apply assignments; raises ``ConfigError`` for what is no YAML mapping."""
+    document = read_document(path)
+    for overlay in overlays:
+        document = lay_over(document, read_document(overlay))
+    return apply_overrides(document, assignments)
 
 
 def validate(schema: type[S], document: Document) -> S:
@@ -57,7 +67,8 @@ def _explained_deeper(keys: KeyPath, texts: dict[KeyPath, list[str]]) -> bool:
 def _describe(document: Document, keys: KeyPath, texts: list[str]) -> str:
     place = ".".join(str(key) for key in keys) or "the whole configuration"
     line = document.lines.get(keys)
-    return f"{place}{f' (line {line})' if line else ''}: {', or '.join(dict.fromkeys(texts))}."
+    origin = f" of {document.overlays[keys]}" if keys in document.overlays else ""
+    return f"{place}{f' (line {line}{origin})' if line else ''}: {', or '.join(dict.fromkeys(texts))}."
 
 
 def _locate(schema: type[Section], data: Value, loc: KeyPath) -> tuple[KeyPath, type[BaseModel]]:

@@ -1,6 +1,8 @@
 """``--set section.key=value``: single settings from the command line over those of the file."""
 
-from lib.config.document import MAX_DEPTH, Document, Value, parse_value
+from dataclasses import replace
+
+from lib.config.document import MAX_DEPTH, Document, KeyPath, Value, parse_value
 from lib.errors import ConfigError
 
 
@@ -26,7 +28,40 @@ def apply_overrides(document: Document, assignments: list[str]) -> Document:
             raise ConfigError(f"--set {assignment[:60]}...: nested deeper than {MAX_DEPTH} levels; no setting is.")
         _assign(data, path, parse_value(text, f"--set {assignment}"), assignment)
         lines = {place: line for place, line in lines.items() if place[: len(path)] != path}
-    return Document(document.source, data, lines)
+    return replace(document, data=data, lines=lines)
+
+
+def lay_over(document: Document, overlay: Document) -> Document:
+    """Return the document with every setting of another one in its place; sections are merged.
+
+    Args:
+        document: What lies below; left as it is.
+        overlay: What wins.
+    """
+    data = _copy_mappings(document.data)
+    _merge(data, overlay.data)
+    written = [place for place in overlay.lines if not isinstance(_at(overlay.data, place), dict)]
+    overlays = document.overlays | dict.fromkeys(written, overlay.source)
+    lines = document.lines | {place: overlay.lines[place] for place in written}
+    return replace(document, data=data, lines=lines, overlays=overlays)
+
+
+def _merge(data: dict[str, Value], over: dict[str, Value]) -> None:
+    for key, value in over.items():
+        below = data.get(key)
+        if isinstance(below, dict) and isinstance(value, dict):
+            _merge(below, value)
+        else:
+            data[key] = _copy_mappings(value) if isinstance(value, dict) else value
+
+
+def _at(value: Value, place: KeyPath) -> Value:
+    for step in place:
+        if isinstance(value, dict):
+            value = value[str(step)]
+        elif isinstance(value, list) and isinstance(step, int):
+            value = value[step]
+    return value
 
 
 def _copy_mappings(data: dict[str, Value]) -> dict[str, Value]:

@@ -99,8 +99,9 @@ class DataConfig(Section):
     """Events per step of one process."""
     chunksize: int = Field(4096, ge=1)
     """Events that are held in memory and mixed at a time, 8192 at most; about 96 kB each and worker."""
-    num_workers: int = Field(0, ge=0, le=64)
-    """Processes that read ahead; 0 reads in a thread of the training process."""
+    num_workers: Annotated[int, Field(ge=0, le=64)] | Literal["auto"] = 0
+    """Processes that read ahead; 0 reads in a thread of the training process. auto: up to 4 on a machine with a GPU
+    where two processes could be spawned, else 0."""
     num_threads: int = Field(2, ge=1, le=256)
     """Threads of each worker that decompress and normalize."""
     compiled: bool = True
@@ -158,6 +159,11 @@ class DataConfig(Section):
         if bounds is not None and not bounds[0] < bounds[1]:
             raise ValueError("the lower bound must lie below the upper one")
         return bounds
+
+    @property
+    def worker_processes(self) -> int:
+        """Processes that read ahead; none where nobody has chosen for ``auto``."""
+        return 0 if self.num_workers == "auto" else self.num_workers
 
     def fiducial_volume(self) -> Fiducial | None:
         """Return the volume to which events are restricted, or None for all events."""

@@ -150,7 +150,7 @@ class RootStream:
 
     def _filled(self, requests: list[PoolRequest]) -> Iterator[FilledPool]:
         """Yield the batches of each pool; one that a pool does not fill comes again, completed, with the next."""
-        if self._config.num_workers == 0:
+        if self._config.worker_processes == 0:
             yield from self._filled_by_threads(requests)
         else:
             yield from self._filled_by_processes(requests)
@@ -176,7 +176,7 @@ class RootStream:
         self._processes = self._processes or PoolProcesses(
             self._dataset,
             partial(_file_names, self.selections),
-            count=self._config.num_workers,
+            count=self._config.worker_processes,
             ahead=self._config.prefetch_factor,
             timeout_s=self._config.worker_timeout,
         )

@@ -13,20 +13,15 @@ import torch
 from torch import nn
 
 from lib.errors import ConfigError
+from lib.training.compile_rungs import next_rung
 from lib.training.config import CompileMode
 from lib.user_cache import user_cache_folder
 
 logger = logging.getLogger(__name__)
 
-RUNGS: tuple[CompileMode, ...] = ("max-autotune", "reduce-overhead", "default", "none")
 GRAPH_MODES = frozenset({"max-autotune", "reduce-overhead"})
 """Modes that replay CUDA graphs."""
 SIGN_OF_LIFE_SECONDS = 30.0
-
-
-def next_rung(mode: CompileMode) -> CompileMode:
-    """Return the next simpler mode; of ``none``, ``none``."""
-    return RUNGS[min(RUNGS.index(mode) + 1, len(RUNGS) - 1)]
 
 
 def keep_compiled_kernels() -> None:

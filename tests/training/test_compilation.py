@@ -13,7 +13,8 @@ from torch import nn
 
 from lib.errors import ConfigError
 from lib.training import compilation
-from lib.training.compilation import RUNGS, CompileLadder, keep_compiled_kernels, next_rung
+from lib.training.compilation import CompileLadder, keep_compiled_kernels
+from lib.training.compile_rungs import RUNGS, next_rung
 from tests.training.toy import ToyStream, toy_trainer, weights_of
 
 needs_compiler = pytest.mark.skipif(shutil.which("g++") is None, reason="torch.compile needs g++ on the CPU")

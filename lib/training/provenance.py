@@ -1,0 +1,34 @@
+"""What the result of a run depends on beside its configuration."""
+
+import platform
+import subprocess
+
+import torch
+
+
+def environment() -> dict[str, str]:
+    """Return what the result of a run may depend on: versions, machine, device."""
+    return {
+        "python": platform.python_version(),
+        # A TorchVersion is no plain text.
+        "torch": str(torch.__version__),
+        "machine": platform.machine(),
+        "host": platform.node(),
+        "device": torch.cuda.get_device_name(0) if torch.cuda.is_available() else "cpu",
+    }
+
+
+def code_revision() -> str:
+    """Return the git revision of the code, with ``+`` if files were changed; ``unknown`` outside a repository."""
+    try:
+        described = subprocess.run(
+            ["git", "describe", "--always", "--abbrev=12", "--dirty=+", "--exclude=*"],
+            cwd=__file__.rpartition("/")[0],
+            capture_output=True,
+            text=True,
+            timeout=10,
+            check=True,
+        )
+    except (OSError, subprocess.SubprocessError):
+        return "unknown"
+    return described.stdout.strip()
