@@ -80,12 +80,12 @@ def _worker_findings(config: TrainingConfiguration) -> Iterator[Finding]:
         message = f"{data.chunksize} events are asked for; {MAX_POOL_EVENTS} are held at a time at most."
         yield Finding("note", "data.chunksize", message)
     shared = shared_memory_bytes()
-    if data.num_workers == 0 or data.cache != "off" or shared is None:
+    if data.worker_processes == 0 or data.cache != "off" or shared is None:
         return
-    needed = data.num_workers * data.prefetch_factor * min(data.chunksize, MAX_POOL_EVENTS) * EVENT_BYTES
+    needed = data.worker_processes * data.prefetch_factor * min(data.chunksize, MAX_POOL_EVENTS) * EVENT_BYTES
     if needed > shared:
         message = (
-            f"{data.num_workers} workers hand over {needed / GB:.1f} GB through /dev/shm, which holds "
+            f"{data.worker_processes} workers hand over {needed / GB:.1f} GB through /dev/shm, which holds "
             f"{shared / GB:.1f} GB. Raise it (--shm-size), lower data.chunksize, or set data.num_workers to 0."
         )
         yield Finding("warning", "data.num_workers", message, {"shared_bytes": shared, "expected_bytes": needed})

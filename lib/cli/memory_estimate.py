@@ -107,9 +107,9 @@ def loader_bytes(config: DataConfig) -> int:
         return _PROCESS_BYTES + batches
     pool = (min(config.chunksize, MAX_POOL_EVENTS) + config.batch_size) * EVENT_BYTES
     scratch = config.num_threads * _BASKET_BYTES_PER_THREAD
-    if config.num_workers == 0:
+    if config.worker_processes == 0:
         return _PROCESS_BYTES + 2 * (2 * pool + scratch)
-    workers = config.num_workers * (_PROCESS_BYTES + scratch + (1 + config.prefetch_factor) * pool)
+    workers = config.worker_processes * (_PROCESS_BYTES + scratch + (1 + config.prefetch_factor) * pool)
     return _PROCESS_BYTES + workers + pool
 
 
