@@ -3,6 +3,7 @@
 from torch import Tensor, nn
 from torch.nn import functional
 
+from lib.nn.depthwise import DepthwiseConvolution
 from lib.nn.drop_path import DropPath
 from lib.nn.grn import PointwiseLayers
 
@@ -21,15 +22,13 @@ class ConvNextBlock(nn.Module):
 
     def __init__(self, dim: int, drop_path_rate: float = 0.0) -> None:
         super().__init__()
-        self.depthwise = nn.Conv2d(dim, dim, KERNEL_SIZE, padding=KERNEL_SIZE // 2, groups=dim)
+        self.depthwise = DepthwiseConvolution(dim, KERNEL_SIZE)
         self.pointwise = PointwiseLayers(dim)
         self.drop_path = DropPath(drop_path_rate)
 
     def forward(self, x: Tensor) -> Tensor:
         """Transform an image of shape (B, H, W, C)."""
-        # As a view, (B, C, H, W) keeps the channels innermost: the convolution's channels-last path, without a copy.
-        mixed = self.depthwise(x.permute(0, 3, 1, 2)).permute(0, 2, 3, 1)
-        branch = self.pointwise(mixed.flatten(1, 2))  # (B, H, W, C) -> (B, H*W, C)
+        branch = self.pointwise(self.depthwise(x).flatten(1, 2))  # (B, H, W, C) -> (B, H*W, C)
         return x + self.drop_path(branch).view_as(x)
 
 
