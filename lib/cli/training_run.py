@@ -165,6 +165,8 @@ def _train(
         metrics |= data.epoch_metrics()
         is_last = trainer.progress.epochs_done == config.training.epochs
         recorder.record_epoch(trainer, metrics, is_last=is_last)
+        for path in trainer.write_profile(recorder.folder):
+            recorder.record_artifact(path)
         ledger = data.write_ledger()
         if is_last and ledger is not None:
             recorder.record_artifact(ledger)

@@ -16,6 +16,7 @@ from lib.training.distributed import largest_of_ranks
 from lib.training.memory import is_out_of_memory, release_memory, shortage_error
 from lib.training.micro_batch import MicroBatching, join_outputs, widest_layer_bytes
 from lib.training.precision import autocast
+from lib.training.profiler import Profiler, Unprofiled
 from lib.training.protocol import B, StepOutput, Task
 
 logger = logging.getLogger(__name__)
@@ -49,9 +50,18 @@ class BatchRunner(Generic[B]):
         task: Scores batches.
         config: Settings of the loop.
         device: Where the model is.
+        profiler: Measures the parts of a step.
     """
 
-    def __init__(self, model: nn.Module, task: Task[B], config: TrainingConfig, device: torch.device) -> None:
+    def __init__(
+        self,
+        model: nn.Module,
+        task: Task[B],
+        config: TrainingConfig,
+        device: torch.device,
+        *,
+        profiler: Profiler | None = None,
+    ) -> None:
         if config.activation_checkpointing:
             logger.info("activations of %d blocks are computed twice to save memory", recompute_blocks(model))
         self.micro_batching = MicroBatching(config.micro_batch, device)
@@ -61,6 +71,7 @@ class BatchRunner(Generic[B]):
         self._config = config
         self._device = device
         self._paths = PathDraws(model)
+        self._profiler = profiler or Unprofiled()
 
     def execution(self) -> dict[str, str]:
         """Return how the model is run by now, as tags of a run: what was asked for and what became of it."""
@@ -84,6 +95,7 @@ class BatchRunner(Generic[B]):
         """
         window = Window[B]([next(batches)], [])
         self._look_at_model(window.batches[0])
+        self._profiler.first_batch(lambda: self._score_one(window.batches[0]), 1)
         while True:
             begin()
             window.outputs.clear()
@@ -128,29 +140,33 @@ class BatchRunner(Generic[B]):
 
     def _backward(self, batch: B, share: float) -> StepOutput:
         """Add the gradients of one batch, times a share, to those of the parameters."""
-        prepared = self._task.prepare(batch.to(self._device), training=True)
-        self._paths.draw(batch.num_events, self._device)
+        with self._profiler.section("transfer"):
+            prepared = self._task.prepare(batch.to(self._device), training=True)
+            self._paths.draw(batch.num_events, self._device)
+        model = self._profiler.wrap(self.ladder.model)
         parts: list[StepOutput] = []
         for first, last in self.micro_batching.ranges(batch.num_events):
             self._paths.use_rows(first, last)
             self.ladder.begin_call()
-            with autocast(self._config.precision, self._device):
-                output = self._task.score(self.ladder.model, prepared.rows(first, last))
-            (output.loss * share).backward()
+            with self._profiler.section("loss"), autocast(self._config.precision, self._device):
+                output = self._task.score(model, prepared.rows(first, last))
+            with self._profiler.section("backward"):
+                (output.loss * share).backward()
             parts.append(StepOutput(output.loss.detach(), output.sums))
         return join_outputs(parts)
 
     @torch.no_grad()
     def _look_at_model(self, batch: B) -> None:
         """Find out, once, how many events stay in the cache."""
-        if not self.micro_batching.is_open:
-            return
+        if self.micro_batching.is_open:
+            self.micro_batching.fit_cache(widest_layer_bytes(self._model, lambda: self._score_one(batch)))
+
+    def _score_one(self, batch: B) -> None:
+        """Score the first event; not compiled, which would take minutes for a batch of another shape."""
         one = self._task.prepare(batch.rows(0, 1).to(self._device), training=False)
         self._paths.forget()
-        # Not compiled: that would take minutes, for a batch of another shape.
         with autocast(self._config.precision, self._device):
-            widest = widest_layer_bytes(self._model, lambda: self._task.score(self._model, one))
-        self.micro_batching.fit_cache(widest)
+            self._task.score(self._model, one)
 
     def evaluate(self, batch: B) -> StepOutput:
         """Score one batch; the model is in evaluation mode."""

@@ -56,6 +56,10 @@ class TrainingConfig(Section):
     micro_batch: MicroBatch = "auto"
     """Events that go through the model at a time; the gradient stays that of the whole batch. auto: all of them on a
     GPU, on a CPU as many as stay in its cache."""
+    profile: bool = False
+    """Measure where the time of the steps goes, and write a table and metrics for each epoch."""
+    profile_trace: bool = False
+    """Also trace three steps for chrome://tracing."""
     auto_batch: bool = False
     """When a step does not fit into memory, halve micro_batch and take the step again, instead of ending the run; the
     gradient stays the same."""

@@ -4,6 +4,7 @@ import logging
 import math
 import time
 from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 from typing import Any, Generic
 
 import torch
@@ -19,6 +20,7 @@ from lib.training.guard import Guard
 from lib.training.meters import MeanMeters
 from lib.training.optimizer import build_optimizer, load_optimizer_state, set_learning_rate
 from lib.training.position import Progress
+from lib.training.profiler import build_profiler
 from lib.training.progress import EpochProgress, epoch_progress
 from lib.training.protocol import B, BatchStream, Observer, Task, Unwatched, Watch
 from lib.training.random_state import seed_step
@@ -72,7 +74,8 @@ class Trainer(Generic[B]):
         trainable = {name: parameter for name, parameter in model.named_parameters() if parameter.requires_grad}
         self._parameters = list(trainable.values())
         self._device = self._parameters[0].device
-        self._runner = BatchRunner(model, task, config, self._device)
+        self._profiler = build_profiler(config, self._device)
+        self._runner = BatchRunner(model, task, config, self._device, profiler=self._profiler)
         self._guard = Guard(config.guard, config.grad_clip, self._device, num_tensors=len(self._parameters))
         self._rollback = Rollback(config.guard)
         self._sums = EpochSums()
@@ -114,12 +117,17 @@ class Trainer(Generic[B]):
         """
         self._watch = watch or Unwatched()
         epoch = self.progress.epochs_done
+        self._profiler.begin()
         self._train_epoch(epoch)
+        profile = self._profiler.take()
         metrics = self._named("train", self._sums.meters.means())
         metrics["lr"] = self._learning_rate(self.progress.steps_done - 1)
         metrics |= self.validate(epoch)
         self._rollback.see_validation(metrics["val/loss"])
         self._go_back()
+        if profile is not None:
+            logger.info("profile of epoch %d:\n%s", epoch + 1, profile.table().rstrip())
+            metrics |= profile.metrics()
         metrics |= self._sums.clock_metrics() | self._sums.guard_metrics()
         self.progress.epochs_done = epoch + 1
         self.progress.batches_done = 0
@@ -211,16 +219,23 @@ class Trainer(Generic[B]):
         """Take one optimizer step over an accumulation window."""
         begin = time.perf_counter()
         window = self._runner.accumulate(self._timed(batches), self._begin_step, self.progress.steps_done)
-        for batch, output in zip(window.batches, window.outputs, strict=True):
-            finite = self._guard.see_loss(output.loss)
-            self._sums.meters.add(output.sums, included=finite)
-            self._sums.events += batch.num_events
-            progress.advance(batch.num_events)
-        accepted = self._guard.judge(self._parameters)
-        identify = self._identify
-        self._skips.note(self.progress.steps_done, [identify(batch) if identify else {} for batch in window.batches])
-        self._apply(accepted)
+        with self._profiler.section("logging"):
+            for batch, output in zip(window.batches, window.outputs, strict=True):
+                finite = self._guard.see_loss(output.loss)
+                self._sums.meters.add(output.sums, included=finite)
+                self._sums.events += batch.num_events
+                progress.advance(batch.num_events)
+            identify = self._identify
+            numbers = [identify(batch) if identify else {} for batch in window.batches]
+            self._skips.note(self.progress.steps_done, numbers)
+        with self._profiler.section("optimizer"):
+            self._apply(self._guard.judge(self._parameters))
+        self._profiler.step_done(sum(batch.num_events for batch in window.batches))
         self._sums.seconds += time.perf_counter() - begin
+
+    def write_profile(self, folder: Path) -> list[Path]:
+        """Write what was measured of the last epoch to a folder; return the files, none without profiling."""
+        return self._profiler.write(folder)
 
     def execution(self) -> dict[str, str]:
         """Return how the model is run by now, as tags of a run."""
@@ -235,13 +250,15 @@ class Trainer(Generic[B]):
         """Yield the batches and note how long each was waited for."""
         while True:
             start = time.perf_counter()
-            batch = next(batches)
+            with self._profiler.section("data_load"):
+                batch = next(batches)
             self._sums.waiting += time.perf_counter() - start
             yield batch
 
     def _look(self) -> None:
         """Read what the guard decided on the last steps; the only wait for the device."""
-        record = self._guard.drain()
+        with self._profiler.section("logging"):
+            record = self._guard.drain()
         if record is not None:
             self._sums.count(record)
             self._rollback.course.see(record)
