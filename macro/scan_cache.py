@@ -24,7 +24,7 @@ def main(arguments: Sequence[str]) -> int:
     entries = scan_cache(options.folder, verify=options.verify)
     for entry in entries:
         if options.json:
-            print(json.dumps(asdict(entry)))
+            print(json.dumps({**asdict(entry), "ledger": asdict(entry.ledger)}))
         else:
             print(f"{entry.state:<8} {entry.num_events:>9} events  {entry.megabytes:>9.1f} MB  {entry.source}")
             if entry.fault:
@@ -34,6 +34,10 @@ def main(arguments: Sequence[str]) -> int:
         events, megabytes = (sum(getattr(entry, name) for entry in usable) for name in ("num_events", "megabytes"))
         counts = f"{len(usable)} of {len(entries)} packed files usable"
         print(f"{options.folder}: {counts}, {events} events, {megabytes:.1f} MB")
+        rows = [entry.ledger for entry in entries]
+        sums = {name: sum(getattr(row, name) for row in rows) for name in ("read", "used", "cut", "quarantined")}
+        read, used, cut, quarantined = sums.values()
+        print(f"read {read} = used {used} + cut {cut} + quarantined {quarantined}; cuts are applied by trainings")
     return EXIT_USER_ERROR if any(entry.fault for entry in entries) else EXIT_DONE
 
 

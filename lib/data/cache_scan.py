@@ -12,6 +12,7 @@ from lib.data.file_bytes import FileState, open_bytes
 from lib.data.location import input_path
 from lib.data.packed_file import Manifest, PackedEvents, open_packed
 from lib.data.packed_kernel import row_sums
+from lib.data.quarantine import LedgerRow
 from lib.errors import DataError
 
 _ROWS_AT_ONCE = 1024
@@ -29,6 +30,7 @@ class CacheEntry:
         megabytes: Its size.
         state: Current, made from a file that changed or is gone, damaged or incomplete, or not finished.
         fault: Why it cannot be used; empty when it can.
+        num_damaged: Events whose rows differ from their sums, as far as they were read.
     """
 
     place: str
@@ -38,6 +40,13 @@ class CacheEntry:
     megabytes: float
     state: Literal["current", "stale", "damaged", "partial"]
     fault: str = ""
+    num_damaged: int = 0
+
+    @property
+    def ledger(self) -> LedgerRow:
+        """Where the events of the input file are; cuts are applied when a cache is read, never when it is built."""
+        usable = 0 if self.fault and not self.num_damaged else self.num_events - self.num_damaged
+        return LedgerRow(self.source, self.num_events, usable, 0, self.num_events - usable)
 
 
 def scan_cache(folder: Path, *, verify: bool) -> list[CacheEntry]:
@@ -80,7 +89,8 @@ def _examine(manifest_place: Path, *, verify: bool) -> CacheEntry:
         return CacheEntry(*about, "damaged", str(error))
     damaged = _damaged_rows(events) if verify else 0
     if damaged:
-        return CacheEntry(*about, "damaged", f"{damaged} of {manifest.num_events} rows differ from their sums.")
+        fault = f"{damaged} of {manifest.num_events} rows differ from their sums."
+        return CacheEntry(*about, "damaged", fault, damaged)
     return CacheEntry(*about, "current")
 
 

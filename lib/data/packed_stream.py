@@ -42,6 +42,7 @@ class PackedStream:
         *,
         normalization: Normalization,
         plan: BranchPlan,
+        quarantine: Quarantine,
         seed: int,
         training: bool,
     ) -> None:
@@ -54,6 +55,7 @@ class PackedStream:
             config: Batch size and threads.
             normalization: The one that the files were packed with.
             plan: Truth that batches carry.
+            quarantine: Notes what cannot be read.
             seed: Of the order and of ``EventBatch.seed``.
             training: Whether to shuffle and to drop the last incomplete batch, or to keep the order and fill it up.
 
@@ -75,7 +77,7 @@ class PackedStream:
         self._memory = RowMemory(config.batch_size, plan.truth_branches)
         sentinels = (normalization.sentinel_npho, normalization.sentinel_time)
         self._kernel = packed_kernel(sentinels, compiled=config.compiled)
-        self._quarantine = Quarantine(config, selections)
+        self._quarantine = quarantine
         self._npho_count = NphoCount()
         self._executor = ThreadPoolExecutor(config.num_threads, "unpack")
 
@@ -151,7 +153,8 @@ class PackedStream:
         )
         if self._config.on_bad == "error":
             raise DataError(message)
-        return Fault(source, entry, entry + 1, 1, message)
+        tree = self._config.tree_name
+        return Fault(source, tree, "", entry, entry + 1, 1, message)
 
 
 def _selected(selections: Sequence[FileSelection], packed: PackedSet) -> IndexArray:

@@ -167,6 +167,7 @@ class _Worker:
         self._selections = selections
         self._batch_size = settings.batch_size
         self._settings = settings
+        self._tree_name = plan.tree_name
         self._reader = EventReader([selection.file for selection in selections], plan)
         self._kernel = sensor_kernel(settings.normalization, compiled=settings.compiled)
         self._memory = RowMemory(settings.batch_size, plan.truth_branches)
@@ -207,7 +208,8 @@ class _Worker:
             # The block as a whole is lost, with the events that this epoch has not drawn and those drawn repeatedly.
             selection = self._selections[block.file_index]
             lost = len(selection.selected_between(block.start, block.stop))
-            return [Fault(str(selection.file.path), block.start, block.stop, lost, str(error))], profile
+            entries = (block.start, block.stop)
+            return [Fault.of_error(selection.file, self._tree_name, entries, lost, str(error))], profile
         return [], profile
 
     def _place_block(

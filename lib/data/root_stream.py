@@ -44,6 +44,7 @@ class RootStream:
         *,
         normalization: Normalization,
         plan: BranchPlan,
+        quarantine: Quarantine,
         seed: int,
         training: bool,
     ) -> None:
@@ -55,6 +56,7 @@ class RootStream:
             config: Batch size, pool size, workers and threads.
             normalization: Applied to every event.
             plan: Branches that batches carry.
+            quarantine: Notes what cannot be read.
             seed: Of the order and of ``EventBatch.seed``.
             training: Whether to shuffle and to drop the last incomplete batch, or to keep the order and fill it up.
         """
@@ -81,7 +83,7 @@ class RootStream:
                 counts_npho=config.log_invalid_npho,
             ),
         )
-        self._quarantine = Quarantine(config, selections)
+        self._quarantine = quarantine
         self._npho_count = NphoCount()
         self._processes: PoolProcesses | None = None
         self._epochs_begun = 0

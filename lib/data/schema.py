@@ -115,12 +115,14 @@ class FileReport:
         schema: None when there are problems.
         problems: One message each, naming the file.
         conversions: Sensor branches that are stored as another number type and are converted, one message each.
+        num_entries: Events in the tree; 0 where that cannot be found out, or with a schema.
     """
 
     path: InputPath
     schema: FileSchema | None
     problems: tuple[str, ...] = ()
     conversions: tuple[str, ...] = ()
+    num_entries: int = 0
 
 
 def check_files(paths: Sequence[InputPath], plan: BranchPlan) -> list[FileSchema]:
@@ -185,7 +187,7 @@ def _examine_tree(path: InputPath, layout: TreeLayout, plan: BranchPlan) -> File
         if problem:
             problems.append(f"{place}: {problem} The selection of events looks at it.")
     if problems:
-        return FileReport(path, None, tuple(problems))
+        return FileReport(path, None, tuple(problems), num_entries=layout.num_entries)
     return FileReport(path, FileSchema(path, layout, plan.npho_branch), (), tuple(conversions))
 
 

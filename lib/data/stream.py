@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Literal, Protocol
 
+from lib.data.admission import admit_files
 from lib.data.balance import EventDraw, EveryEvent, balance
 from lib.data.batch import EventBatch
 from lib.data.binning import expressions_of
@@ -15,10 +16,10 @@ from lib.data.normalization import Normalization
 from lib.data.npho_count import NphoCount
 from lib.data.packed_stream import PackedStream
 from lib.data.paths import resolve_paths
-from lib.data.quarantine import LedgerRow
+from lib.data.quarantine import LedgerRow, Quarantine
 from lib.data.reweighting import reweight
 from lib.data.root_stream import RootStream
-from lib.data.schema import BranchPlan, check_files
+from lib.data.schema import BranchPlan
 from lib.data.selection import EventCuts, FileSelection, select_events
 from lib.errors import DataError
 
@@ -87,7 +88,8 @@ def open_stream(
         DataError: With every problem of every file, or if too few events are left.
     """
     plan = required_branches(config, truth_branches)
-    files = check_files(resolve_paths(config.train_path if split == "train" else config.val_path), plan)
+    admission = admit_files(resolve_paths(config.train_path if split == "train" else config.val_path), plan, config)
+    files = admission.files
     selections = select_events(files, plan, EventCuts.from_config(config))
     num_events = sum(selection.num_selected for selection in selections)
     logger.info("%s: %d of %d events in %d files", split, num_events, sum(f.num_entries for f in files), len(files))
@@ -99,18 +101,34 @@ def open_stream(
             f"data.train_path: {num_events} selected events in {len(files)} files are fewer than one batch of "
             f"{config.batch_size}. Lower data.batch_size or give more files."
         )
+    quarantine = Quarantine(config, selections, admission.refused)
     draw: EventDraw = EveryEvent(selections)
     if training and config.balance:
         draw = balance(selections, plan, config.balance, seed=seed)
     used = BranchPlan.from_config(config, truth_branches)
     if config.cache == "off" or config.cache_dir is None:
         return RootStream(
-            selections, draw, config, normalization=normalization, plan=used, seed=seed, training=training
+            selections,
+            draw,
+            config,
+            normalization=normalization,
+            plan=used,
+            quarantine=quarantine,
+            seed=seed,
+            training=training,
         )
     settings = CacheSettings(Path(config.cache_dir), used, normalization, config.num_threads, config.compiled)
     packed = cached_files(files, settings, build=config.cache == "auto")
     return PackedStream(
-        selections, draw, packed, config, normalization=normalization, plan=used, seed=seed, training=training
+        selections,
+        draw,
+        packed,
+        config,
+        normalization=normalization,
+        plan=used,
+        quarantine=quarantine,
+        seed=seed,
+        training=training,
     )
 
 

@@ -175,6 +175,14 @@ def test_a_scan_tells_every_state(settings, paths, tmp_path):
     assert "same size and time" in thorough[str(more[3])].fault
     assert quick[str(settings.folder / "left.packed")].state == "partial"
     assert quick[str(paths[0])].num_events == 300
+    rows = [thorough[str(path)].ledger for path in (paths[0], *more)]
+    assert [(row.read, row.used, row.quarantined) for row in rows] == [
+        (300, 300, 0),
+        (5, 0, 5),
+        (5, 0, 5),
+        (5, 4, 1),
+        (5, 0, 5),
+    ]
 
 
 def test_a_cache_that_is_not_there_cannot_be_scanned(tmp_path):

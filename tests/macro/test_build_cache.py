@@ -39,6 +39,7 @@ def test_a_scan_fails_when_something_cannot_be_used(tmp_path, capsys):
     shown = capsys.readouterr().out
     assert "the input file is gone" in shown
     assert "1 of 2 packed files usable, 6 events" in shown
+    assert "read 13 = used 6 + cut 0 + quarantined 7" in shown
 
 
 def test_a_configuration_without_a_cache_is_refused(tmp_path, capsys):
