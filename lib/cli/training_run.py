@@ -21,6 +21,7 @@ from lib.training.checkpoint import Checkpoint
 from lib.training.device import choose_device
 from lib.training.health import LearningHealth, UnhealthyError
 from lib.training.memory import MemoryShortageError
+from lib.training.memory_guard import MemoryGuard
 from lib.training.provenance import code_revision, environment
 from lib.training.random_state import seed_initialization
 from lib.training.recorder import ModelIdentity, RunRecorder, claim_folder
@@ -31,6 +32,7 @@ from lib.training.signals import StopRequest, start_shielded_server
 from lib.training.skip_ledger import SkipCapError
 from lib.training.skip_report import Identity
 from lib.training.trainer import InterruptedEpochError, Trainer
+from lib.training.watchdog import Watchdog
 
 logger = logging.getLogger(__name__)
 
@@ -115,18 +117,25 @@ def _train_and_close(
     """Run the epochs and end the run in MLflow whatever happens."""
     status = "FAILED"
     stop = StopRequest()
+    memory = MemoryGuard(config.training.memory, stop.request)
+    watchdog = Watchdog(recorder.folder, config.training.watchdog, exit_code=EXIT_REQUEUE, chores=[memory.look])
+    watch = RunWatch(trainer, recorder, stop, watchdog)
     try:
-        with stop.listening():
-            _train(config, trainer, recorder, data, stop=stop, health=parts.health)
+        with stop.listening(), watchdog.watching():
+            _train(config, trainer, recorder, data, watch=watch, health=parts.health)
             stop.interrupt_at_once()
-            write_artifacts(config, trainer, parts, recorder, recorder.folder.name)
+            watch.begins("artifacts")
+            if memory.is_tight:
+                logger.warning("memory is short, so figures, predictions and exports of the best epoch are left out")
+            else:
+                write_artifacts(config, trainer, parts, recorder, recorder.folder.name)
         status = "FINISHED"
     except tuple(STOPPING_CODES) as error:
         logger.error("stopped: %s", error)
         return STOPPING_CODES[type(error)]
     except (InterruptedEpochError, KeyboardInterrupt):
         status = "KILLED"
-        logger.warning("stopped by a signal; go on with the same command and --resume_from auto")
+        logger.warning("stopped on request; go on with the same command and --resume_from auto")
         return EXIT_REQUEUE
     finally:
         recorder.close(status)
@@ -140,7 +149,7 @@ def _train(
     recorder: RunRecorder,
     data: DataRecord,
     *,
-    stop: StopRequest,
+    watch: RunWatch[EventBatch],
     health: LearningHealth[EventBatch] | None,
 ) -> None:
     """Run the epochs that are left and record each.
@@ -154,7 +163,6 @@ def _train(
     """
     if config.data.worker_processes:
         start_shielded_server([EventStream.__module__])
-    watch = RunWatch(trainer, recorder, stop)
     while trainer.progress.epochs_done < config.training.epochs:
         try:
             metrics = trainer.run_epoch(watch)
@@ -162,6 +170,7 @@ def _train(
             recorder.save_last(trainer)
             data.write_ledger()
             raise
+        watch.begins("recording")
         metrics |= data.epoch_metrics()
         is_last = trainer.progress.epochs_done == config.training.epochs
         recorder.record_epoch(trainer, metrics, is_last=is_last)

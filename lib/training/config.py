@@ -9,6 +9,7 @@ from pydantic import Field, field_validator, model_validator
 from lib.config import Section
 from lib.training.guard_config import GuardConfig
 from lib.training.health_config import HealthConfig
+from lib.training.supervision_config import MemoryConfig, WatchdogConfig
 
 Precision = Literal["none", "bf16"]
 CompileMode = Literal["none", "default", "reduce-overhead", "max-autotune"]
@@ -67,6 +68,10 @@ class TrainingConfig(Section):
     """Looking at each validation whether anything is learnt."""
     guard: GuardConfig = GuardConfig()
     """Clipping and skipping of gradients far above those before."""
+    watchdog: WatchdogConfig = WatchdogConfig()
+    """Noticing a hang."""
+    memory: MemoryConfig = MemoryConfig()
+    """Noticing that the host runs out of memory."""
 
     @model_validator(mode="after")
     def _fits(self) -> "TrainingConfig":

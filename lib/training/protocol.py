@@ -117,6 +117,10 @@ class Observer(Protocol[B_contra]):
 class Watch(Protocol):
     """Looks after a run while an epoch is under way."""
 
+    def begins(self, phase: str) -> None:
+        """Called when something begins that may take long until the next step or batch."""
+        ...
+
     def step_done(self) -> None:
         """Called between two optimizer steps, when everything may be saved."""
         ...
@@ -136,6 +140,9 @@ class Watch(Protocol):
 
 class Unwatched:
     """Lets every epoch run to its end."""
+
+    def begins(self, phase: str) -> None:
+        """Wait for it."""
 
     def step_done(self) -> None:
         """Save nothing."""

@@ -1,4 +1,4 @@
-"""Looks after a run between its steps: saves when it is time, stops when a signal asks for it."""
+"""Looks after a run between its steps: saves when it is time, shows that it lives, stops when it is asked to."""
 
 from typing import Generic
 
@@ -8,16 +8,22 @@ from lib.training.rollback import RollbackReport
 from lib.training.signals import StopRequest
 from lib.training.skip_report import SkipReport
 from lib.training.trainer import Trainer
+from lib.training.watchdog import Watchdog
 
 
 class RunWatch(Generic[B]):
     """The watch of a recorded run (``lib.training.protocol.Watch``)."""
 
-    def __init__(self, trainer: Trainer[B], recorder: RunRecorder, stop: StopRequest) -> None:
+    def __init__(self, trainer: Trainer[B], recorder: RunRecorder, stop: StopRequest, watchdog: Watchdog) -> None:
         self._trainer = trainer
         self._recorder = recorder
         self._stop = stop
+        self._watchdog = watchdog
         self._execution: dict[str, str] = {}
+
+    def begins(self, phase: str) -> None:
+        """Be patient until the next sign of life."""
+        self._watchdog.begin(phase)
 
     def step_done(self) -> None:
         """Save if it is time, unless the epoch is about to be left and saved anyway."""
@@ -26,6 +32,8 @@ class RunWatch(Generic[B]):
             self._execution = execution
             self._recorder.record_tags(execution)
         if not self._stop.requested:
+            # The disk may still be busy with the checkpoint before.
+            self._watchdog.begin("training")
             self._recorder.record_step(self._trainer)
 
     def step_skipped(self, report: SkipReport) -> None:
@@ -37,5 +45,6 @@ class RunWatch(Generic[B]):
         self._recorder.record_rollback(report)
 
     def must_stop(self) -> bool:
-        """Return True after a signal."""
+        """Return True after a signal; asked after each step and each batch of the validation."""
+        self._watchdog.beat(self._trainer.progress.steps_done)
         return self._stop.requested

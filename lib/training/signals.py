@@ -34,6 +34,10 @@ class StopRequest:
             for number, handler in before.items():
                 signal.signal(number, handler)
 
+    def request(self) -> None:
+        """Ask like a signal does, from any thread, for a stop at the next step edge."""
+        self.requested = True
+
     def interrupt_at_once(self) -> None:
         """Answer a signal by KeyboardInterrupt from now on: everything is saved, no step edge has to be waited for."""
         self._immediate = True

@@ -135,6 +135,7 @@ class Trainer(Generic[B]):
         return metrics
 
     def _train_epoch(self, epoch: int) -> None:
+        self._watch.begins("training")
         self.model.train()
         done = self.progress.batches_done
         batches = self._train.epoch(epoch, done) if self._step_of_epoch < self._steps_per_epoch else iter(())
@@ -292,6 +293,7 @@ class Trainer(Generic[B]):
 
     @torch.no_grad()
     def _validate(self, epoch: int) -> dict[str, float]:
+        self._watch.begins("validation")
         self.model.eval()
         meters, finite = MeanMeters(), FiniteEvents[B](self._runner.evaluate_eagerly)
         with epoch_progress("validation", self._validation.batches_per_epoch) as progress:
