@@ -66,10 +66,11 @@ def inspect_dataset(
     for setting, files in paths.items():
         distinct = sorted({file_identity(file): file for file in reversed(files)}.values())
         reports = examine_files(distinct, plan)
-        report.findings += [finding for one in reports for finding in _schema_findings(one)]
+        report.findings += [finding for one in reports for finding in _schema_findings(one, _severity(config))]
         usable[setting] = [one.schema for one in reports if one.schema]
         bad = _look_at_values(setting, usable[setting], plan, transform, config, report, everything=everything)
-        _select(setting, usable[setting], plan, config, report, bad)
+        refused = [LedgerRow(str(one.path), one.num_entries, 0, 0, one.num_entries) for one in reports if one.problems]
+        _select(setting, usable[setting], plan, config, report, bad=bad, refused=refused)
         report.findings += cache_findings(setting, usable[setting], config, transform)
     report.findings += event_findings(_without_common(usable), plan)
     report.findings = by_severity(report.findings)
@@ -86,9 +87,14 @@ def _matching(config: DataConfig, report: DatasetReport) -> dict[str, list[Input
     return found
 
 
-def _schema_findings(report: FileReport) -> Iterator[Finding]:
+def _severity(config: DataConfig) -> Severity:
+    """Return how bad it is that something cannot be read."""
+    return "warning" if config.on_bad == "quarantine" else "error"
+
+
+def _schema_findings(report: FileReport, severity: Severity) -> Iterator[Finding]:
     for problem in report.problems:
-        yield Finding("error", str(report.path), problem)
+        yield Finding(severity, str(report.path), problem)
     for conversion in report.conversions:
         yield Finding("note", str(report.path), conversion)
 
@@ -107,8 +113,7 @@ def _look_at_values(
     if not files:
         return {}
     samples = choose_sample(files, everything=everything)
-    severity: Severity = "warning" if config.on_bad == "quarantine" else "error"
-    values = inspect_values(files, plan, normalization, samples, unreadable=severity)
+    values = inspect_values(files, plan, normalization, samples, unreadable=_severity(config))
     report.findings += values.findings
     scope = "all events" if everything else f"up to {2 * SAMPLE_EVENTS} events, at the start and at one other place,"
     message = (
@@ -138,7 +143,9 @@ def _select(
     plan: BranchPlan,
     config: DataConfig,
     report: DatasetReport,
+    *,
     bad: dict[str, list[tuple[int, int]]],
+    refused: list[LedgerRow],
 ) -> None:
     """Add the ledger, and what is wrong with the selection."""
     try:
@@ -146,7 +153,9 @@ def _select(
     except DataError as error:
         report.findings.append(Finding("error", setting, str(error)))
         return
-    rows = [_ledger_row(selection, bad.get(str(selection.file.path), ())) for selection in selections]
+    rows = [_ledger_row(selection, bad.get(str(selection.file.path), ())) for selection in selections] + refused
+    if refused and not files:
+        report.findings.append(Finding("error", setting, f"not one of {len(refused)} files can be read."))
     report.ledger[setting] = rows
     used, cut, lost = (sum(getattr(row, name) for row in rows) for name in ("used", "cut", "quarantined"))
     quarantined = f", {lost} cannot be read" if lost else ""

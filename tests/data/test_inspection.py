@@ -283,6 +283,19 @@ def test_everything_is_read_when_asked_for(data_config, tmp_path, root_folder, o
     assert any("10 of 173 events cannot be read, more than" in text for text in messages(strict.findings, "error"))
 
 
+def test_a_file_that_quarantine_leaves_out_is_a_warning_unless_it_is_the_only_one(data_config, tmp_path, own_folder):
+    write_root(own_folder / "narrow.root", {**make_events(20), "time": np.zeros((20, 4700), np.float32)})
+    settings = {"on_bad": "quarantine", "max_bad_share": 0.5, "quarantine_report": str(tmp_path / "bad.jsonl")}
+    report = inspect_dataset(data_config(val_path=str(own_folder), **settings), NormalizationConfig(), ())
+    assert not messages(report.findings, "error")
+    assert any("expected 4760 values per event, got 4700" in text for text in messages(report.findings, "warning"))
+    rows = report.ledger["data.val_path"]
+    assert sorted((row.read, row.used, row.quarantined) for row in rows) == [(20, 0, 20), (33, 33, 0)]
+    alone = data_config(val_path=str(own_folder / "narrow.root"), **settings)
+    errors = messages(inspect_dataset(alone, NormalizationConfig(), ()).findings, "error")
+    assert "not one of 1 files can be read." in errors
+
+
 def test_what_earlier_runs_quarantined_is_in_the_ledger(data_config, tmp_path, root_folder, own_folder):
     fault = {"path": str(root_folder / "part_0.root"), "start": 40, "stop": 80}
     (tmp_path / "bad.jsonl").write_text(json.dumps(fault) + "\n")
