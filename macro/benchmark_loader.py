@@ -21,7 +21,8 @@ import uproot
 from lib.cli.entry import EXIT_DONE, run_command
 from lib.data.basket_reader import BasketReader
 from lib.data.branches import NO_VALUE, NPHO, TIME, TREE_NAME
-from lib.data.cache import CacheSettings, build_cache
+from lib.data.cache import build_cache
+from lib.data.cache_settings import CacheSettings
 from lib.data.config import DataConfig, NormalizationConfig
 from lib.data.normalization import Normalization
 from lib.data.paths import resolve_paths

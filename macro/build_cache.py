@@ -15,7 +15,8 @@ from lib.config.document import Document, read_document
 from lib.config.loading import validate
 from lib.config.overrides import apply_overrides
 from lib.config.section import Section
-from lib.data.cache import CacheSettings, build_cache
+from lib.data.cache import build_cache
+from lib.data.cache_settings import CacheSettings
 from lib.data.config import DataConfig, NormalizationConfig
 from lib.data.layout_index import record_hashes
 from lib.data.normalization import Normalization

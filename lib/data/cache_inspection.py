@@ -5,7 +5,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Literal, TypeAlias
 
-from lib.data.cache import CacheSettings, open_cached
+from lib.data.cache import open_cached
+from lib.data.cache_settings import CacheSettings
 from lib.data.config import DataConfig
 from lib.data.finding import Finding
 from lib.data.normalization import Normalization

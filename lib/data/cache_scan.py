@@ -7,11 +7,11 @@ from typing import Literal
 
 import numpy as np
 
-from lib.data.cache import file_hash
 from lib.data.file_bytes import FileState, open_bytes
 from lib.data.location import input_path
 from lib.data.packed_file import Manifest, PackedEvents, open_packed
 from lib.data.packed_kernel import row_sums
+from lib.data.packing import file_hash
 from lib.data.quarantine import LedgerRow
 from lib.errors import DataError
 

@@ -139,7 +139,7 @@ def cut_blocks(selections: Sequence[FileSelection], pool_events: int) -> list[Bl
     largest = max(MIN_BLOCK, pool_events // 4)
     blocks = []
     for index, selection in enumerate(selections):
-        for start, stop in _cut_file(selection.file, smallest, largest):
+        for start, stop in cut_file(selection.file, smallest, largest):
             for first, last in pairwise(_divided(selection, start, stop, largest)):
                 num_events = len(selection.selected_between(first, last))
                 if num_events:
@@ -156,7 +156,14 @@ def _divided(selection: FileSelection, start: int, stop: int, largest: int) -> l
     return np.unique([start, stop, *chosen[len(chosen) * np.arange(1, parts) // parts]]).tolist()
 
 
-def _cut_file(file: FileSchema, smallest: int, largest: int) -> list[tuple[int, int]]:
+def cut_file(file: FileSchema, smallest: int, largest: int) -> list[tuple[int, int]]:
+    """Return ranges of entries, at basket edges where these are far enough apart.
+
+    Args:
+        file: The file.
+        smallest: Entries that a range has at least, except for the last.
+        largest: Entries beyond which a basket is divided.
+    """
     pieces: list[tuple[int, int]] = []
     start = 0
     for edge in [*file.basket_edges[1:-1].tolist(), file.num_entries]:

@@ -6,6 +6,7 @@ it lies a manifest, written last, that says what it was made from.
 
 import hashlib
 import json
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -110,7 +111,7 @@ def open_packed(place: Path, manifest: Manifest) -> PackedEvents:
     """
     count = manifest.num_events
     level_bytes = count * NUM_SENSORS * 2 * 2
-    events = _empty_tail(manifest)
+    events = empty_tail(count, manifest.truth_branches)
     arrays = _tail_arrays(events)
     expected = level_bytes + sum(array.nbytes for array in arrays)
     size = place.stat().st_size if place.exists() else 0
@@ -134,9 +135,14 @@ def _tail_arrays(events: PackedEvents) -> list[NDArray[Any]]:
     return [events.rows.scales, events.rows.sums, events.run, events.event, *events.truth.values()]
 
 
-def _empty_tail(manifest: Manifest) -> PackedEvents:
-    count = manifest.num_events
+def empty_tail(count: int, truth_branches: Sequence[str]) -> PackedEvents:
+    """Return events without levels; all the rest is to be filled.
+
+    Args:
+        count: Events.
+        truth_branches: Truth that they have.
+    """
     nothing = np.empty((0, NUM_SENSORS, 2), np.uint16)
     rows = PackedRows(nothing, np.empty((count, 2, 2), np.float32), np.empty(count, np.uint64))
-    truth = {name: np.empty((count, BRANCH_WIDTHS[name]), np.float32) for name in manifest.truth_branches}
+    truth = {name: np.empty((count, BRANCH_WIDTHS[name]), np.float32) for name in truth_branches}
     return PackedEvents(rows, truth, np.empty(count, np.int64), np.empty(count, np.int64))

@@ -24,30 +24,59 @@ static uint64_t sum_of(const uint16_t *row, int values) {
     return sum;
 }
 
+/* LANES neighbours at a time, spelt out: compilers turn a condition on bytes beside floats into branches, which events
+ * that are valid at random make fifty times slower. */
+typedef float floats __attribute__((vector_size(LANES * sizeof(float))));
+typedef int32_t integers __attribute__((vector_size(LANES * sizeof(int32_t))));
+typedef uint16_t words __attribute__((vector_size(LANES * sizeof(uint16_t))));
+typedef uint8_t bytes __attribute__((vector_size(LANES)));
+
+static inline floats load(const float *x) {
+    floats values;
+    memcpy(&values, x, sizeof values);
+    return values;
+}
+
+/* All bits where valid, none elsewhere. */
+static inline integers load_condition(const uint8_t *valid) {
+    bytes values;
+    memcpy(&values, valid, sizeof values);
+    /* In two steps: some compilers know no instruction for both at once, and take the numbers one by one. */
+    return __builtin_convertvector(__builtin_convertvector(values, words), integers) != 0;
+}
+
+static inline floats choose(integers condition, floats yes, floats no) {
+    return (floats)(((integers)yes & condition) | ((integers)no & ~condition));
+}
+
+static inline floats lesser(floats a, floats b) { return choose(a < b, a, b); }
+
+static inline floats greater(floats a, floats b) { return choose(a > b, a, b); }
+
 /* Least and largest valid value of both channels; zeros for a channel without any. */
 static void find_range(const float *restrict x, const uint8_t *restrict valid, int values, float low[2], float high[2]) {
-    float least[LANES], most[LANES];
-    for (int k = 0; k < LANES; k++)
-        least[k] = HUGE, most[k] = -HUGE;
-    for (int i = 0; i < values; i += LANES)
-        for (int k = 0; k < LANES; k++) {
-            const float for_least = valid[i + k] ? x[i + k] : HUGE, for_most = valid[i + k] ? x[i + k] : -HUGE;
-            least[k] = for_least < least[k] ? for_least : least[k];
-            most[k] = for_most > most[k] ? for_most : most[k];
-        }
-    for (int k = 2; k < LANES; k++) {
-        least[k % 2] = least[k] < least[k % 2] ? least[k] : least[k % 2];
-        most[k % 2] = most[k] > most[k % 2] ? most[k] : most[k % 2];
+    const floats huge = (floats){0} + HUGE;
+    floats least = huge, most = -huge;
+    for (int i = 0; i < values; i += LANES) {
+        const integers condition = load_condition(valid + i);
+        least = lesser(choose(condition, load(x + i), huge), least);
+        most = greater(choose(condition, load(x + i), -huge), most);
     }
     for (int k = 0; k < 2; k++) {
-        low[k] = least[k] <= most[k] ? least[k] : 0.0f;
-        high[k] = least[k] <= most[k] ? most[k] : 0.0f;
+        float smallest = least[k], largest = most[k];
+        for (int i = k; i < LANES; i += 2) {
+            smallest = least[i] < smallest ? least[i] : smallest;
+            largest = most[i] > largest ? most[i] : largest;
+        }
+        low[k] = smallest <= largest ? smallest : 0.0f;
+        high[k] = smallest <= largest ? largest : 0.0f;
     }
 }
 
 static void pack_row(const float *restrict x, const uint8_t *restrict valid, int values, uint16_t *restrict packed,
                      float *restrict scale) {
-    float low[2], high[2], offset[LANES], inverse[LANES];
+    float low[2], high[2];
+    floats offset, inverse;
     find_range(x, valid, values, low, high);
     for (int k = 0; k < LANES; k++) {
         const float step = (high[k % 2] - low[k % 2]) / LEVELS;
@@ -55,13 +84,14 @@ static void pack_row(const float *restrict x, const uint8_t *restrict valid, int
         scale[2 * (k % 2) + 1] = step;
         inverse[k] = step > 0.0f ? 1.0f / step : 0.0f;
     }
-    for (int i = 0; i < values; i += LANES)
-        for (int k = 0; k < LANES; k++) {
-            float level = (x[i + k] - offset[k]) * inverse[k] + 0.5f;
-            level = level > 0.0f ? level : 0.0f;
-            level = level < LEVELS ? level : LEVELS;
-            packed[i + k] = valid[i + k] ? (uint16_t)(int32_t)level : NO_VALUE;
-        }
+    const floats most = (floats){0} + LEVELS;
+    for (int i = 0; i < values; i += LANES) {
+        const integers condition = load_condition(valid + i);
+        const floats level = (load(x + i) - offset) * inverse + 0.5f;
+        const integers whole = __builtin_convertvector(lesser(greater(level, (floats){0}), most), integers);
+        const words row = __builtin_convertvector((whole & condition) | (NO_VALUE & ~condition), words);
+        memcpy(packed + i, &row, sizeof row);
+    }
 }
 
 /* Rows of x and valid, shape (events, values), to packed of the same shape, scales (events, 2, 2) and sums. */

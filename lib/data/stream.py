@@ -10,7 +10,8 @@ from lib.data.admission import admit_files
 from lib.data.balance import EventDraw, EveryEvent, balance
 from lib.data.batch import EventBatch
 from lib.data.binning import expressions_of
-from lib.data.cache import CacheSettings, cached_files
+from lib.data.cache import cached_files
+from lib.data.cache_settings import CacheSettings
 from lib.data.config import DataConfig
 from lib.data.normalization import Normalization
 from lib.data.npho_count import NphoCount

@@ -8,8 +8,9 @@ import pytest
 import torch
 
 from lib.data.basket_reader import BasketReader
-from lib.data.cache import CacheSettings, build_cache, cached_files, find_faults, open_cached, pack_file
+from lib.data.cache import build_cache, cached_files, find_faults, open_cached
 from lib.data.cache_scan import scan_cache
+from lib.data.cache_settings import CacheSettings
 from lib.data.config import NormalizationConfig
 from lib.data.event_rows import RowMemory
 from lib.data.normalization import Normalization
@@ -128,7 +129,7 @@ def test_a_file_that_changes_while_it_is_packed_leaves_no_manifest(settings, pat
 
     monkeypatch.setattr(BasketReader, "close", close)
     with pytest.raises(DataError, match="the file changed while it was in use"):
-        pack_file(files[0], settings)
+        build_cache(files, settings)
     assert "not in the cache" in find_faults(files, settings)[paths[1]]
 
 
