@@ -175,11 +175,11 @@ def reading_pairs(folder: Path, codecs: Sequence[str]) -> list[Pairs]:
     return pairs
 
 
-def first_batch_seconds(folder: Path, events: dict[str, np.ndarray]) -> tuple[float, float]:
-    """Return the seconds to the first batch of a thousand files, when they are new and when they are known."""
-    still = {name: np.zeros_like(values[:500]) for name, values in events.items()}
+def first_batch_seconds(folder: Path, events: dict[str, np.ndarray], num_files: int) -> tuple[float, float]:
+    """Return the seconds to the first batch of files of 1000 events, when they are new and when they are known."""
+    still = {name: np.zeros((500, NUM_SENSORS), values.dtype) for name, values in events.items()}
     write_files(folder, "zstd", still, num_files=1, baskets=2)
-    for index in range(1, 1000):
+    for index in range(1, num_files):
         os.link(folder / "events_0.root", folder / f"events_{index}.root")
     seconds = []
     for _ in range(2):
@@ -189,12 +189,12 @@ def first_batch_seconds(folder: Path, events: dict[str, np.ndarray]) -> tuple[fl
     return seconds[0], seconds[1]
 
 
-def start_rows(folder: Path, events: dict[str, np.ndarray]) -> list[BenchmarkRow]:
+def start_rows(folder: Path, events: dict[str, np.ndarray], num_files: int = 1000) -> list[BenchmarkRow]:
     """Return how long a training of many files waits at its start."""
-    cold, warm = first_batch_seconds(folder, events)
+    cold, warm = first_batch_seconds(folder, events, num_files)
     return [
-        BenchmarkRow("loader.first_batch_s", warm, "s", reference=2.0, n=1_000_000),
-        BenchmarkRow("loader.first_batch_new_files_s", cold, "s", reference=2.0, n=1_000_000),
+        BenchmarkRow("loader.first_batch_s", warm, "s", reference=2.0, n=1000 * num_files),
+        BenchmarkRow("loader.first_batch_new_files_s", cold, "s", reference=2.0, n=1000 * num_files),
     ]
 
 

@@ -106,12 +106,16 @@ def test_the_order_does_not_depend_on_how_files_are_listed(data_config, root_fol
     assert_same(list(training(data_config(train_path=listed)).epoch(0)), list(training(data_config()).epoch(0)))
 
 
+@pytest.mark.parametrize("count", [6, pytest.param(100, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("open_split", [training, validation])
-def test_resuming_anywhere_equals_the_uninterrupted_epoch(data_config, open_split):
-    stream = open_split(data_config(batch_size=10))
-    whole = list(stream.epoch(4))
-    cursors = np.random.default_rng(0).integers(0, len(whole) + 1, 6)
-    for cursor in cursors.tolist():
+def test_resuming_anywhere_equals_the_uninterrupted_epoch(data_config, open_split, count):
+    # Files of 90, 50 and 33 events in pools of 64: cursors lie within pools, at their borders and across files.
+    streams = [open_split(data_config(batch_size=size)) for size in (3, 10)]
+    wholes = [list(stream.epoch(4)) for stream in streams]
+    rng = np.random.default_rng(0)
+    for turn in range(count):
+        stream, whole = streams[turn % 2], wholes[turn % 2]
+        cursor = int(rng.integers(0, len(whole) + 1))
         assert_same(list(stream.epoch(4, first_batch=cursor)), whole[cursor:])
 
 
