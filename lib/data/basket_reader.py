@@ -1,6 +1,8 @@
 """Entry ranges of branches, straight from the baskets of files."""
 
+import mmap
 import threading
+import time
 from collections import OrderedDict
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -54,6 +56,7 @@ class _OfThread(threading.local):
         self.scratch: dict[str, _Scratch] = {}
         self.packed = _NOTHING
         self.fetched = FetchedBaskets()
+        self.read_seconds = 0.0
 
 
 class BasketReader:
@@ -115,9 +118,10 @@ class BasketReader:
             place = None if content is None else self._plain_place(source, layout, number)
         if content is None or place is None or place + inside.stop > len(content):
             return None
-        return (
-            content[place + inside.start : place + inside.stop].view(np.dtype(layout.dtype)).reshape(stop - start, -1)
-        )
+        rows = content[place + inside.start : place + inside.stop]
+        with self._reading():
+            _bring_pages(rows)
+        return rows.view(np.dtype(layout.dtype)).reshape(stop - start, -1)
 
     def is_lost(self, file_index: int) -> bool:
         """Return whether a mapped file was cut, or could not be read, since it was opened."""
@@ -147,8 +151,13 @@ class BasketReader:
             if layout.is_direct:
                 chosen = slice(layout.basket_at(start), layout.basket_at(stop - 1) + 1)
                 sizes |= zip(layout.seeks[chosen].tolist(), layout.num_bytes[chosen].tolist(), strict=True)
-        with read_errors(file.path, f"entries {start} to {stop - 1}"):
+        with read_errors(file.path, f"entries {start} to {stop - 1}"), self._reading():
             self._of_thread.fetched.fetch(self._source(file_index), sizes, self._requests)
+
+    def take_read_seconds(self) -> float:
+        """Return how long this thread has waited for bytes of files since it asked last."""
+        seconds, self._of_thread.read_seconds = self._of_thread.read_seconds, 0.0
+        return seconds
 
     def close(self) -> None:
         """Let go of the files; arrays that were handed out stay valid."""
@@ -169,7 +178,8 @@ class BasketReader:
         scratch.basket = (-1, -1)
         scratch.memory = _at_least(scratch.memory, inside.stop - inside.start)
         content = scratch.memory[: inside.stop - inside.start]
-        source.read(place + inside.start, content)
+        with self._reading():
+            source.read(place + inside.start, content)
         return content
 
     def _plain_place(self, source: FileBytes, layout: BranchLayout, number: int) -> int | None:
@@ -192,6 +202,8 @@ class BasketReader:
         source, place, size = self._source(file_index), int(layout.seeks[number]), int(layout.num_bytes[number])
         mapped = _map_of(source)
         if mapped is not None and place + size <= len(mapped):
+            with self._reading():
+                _bring_pages(mapped[place : place + size])
             try:
                 scratch.content = _decoded(mapped[place : place + size], layout, number, scratch)
             except (DamagedBasketError, UnusualBasketError):
@@ -210,7 +222,8 @@ class BasketReader:
         if basket is not None:
             return basket
         memory = self._of_thread.packed = _at_least(self._of_thread.packed, size)
-        source.read(place, memory[:size])
+        with self._reading():
+            source.read(place, memory[:size])
         return memory[:size]
 
     def _scratch(self, name: str) -> _Scratch:
@@ -230,6 +243,15 @@ class BasketReader:
             if len(self._open) > _MAX_OPEN:
                 self._open.popitem(last=False)
         return source
+
+    @contextmanager
+    def _reading(self) -> Iterator[None]:
+        """Count the time within the block as waiting for bytes."""
+        start = time.perf_counter()
+        try:
+            yield
+        finally:
+            self._of_thread.read_seconds += time.perf_counter() - start
 
     @contextmanager
     def _naming(self, file_index: int, name: str, number: int) -> Iterator[None]:
@@ -268,6 +290,12 @@ def _decoded(basket: ByteArray, layout: BranchLayout, number: int, scratch: _Scr
         # Not compressed: what it lies in may be lost, or used for the next basket.
         scratch.memory[:length] = content
     return scratch.memory[:length]
+
+
+def _bring_pages(content: ByteArray) -> None:
+    """Look at each page of a mapped file, so that what waits for the disk is this and not what uses the bytes."""
+    if len(content):
+        content[:: mmap.PAGESIZE].max()
 
 
 def _at_least(memory: ByteArray, size: int) -> ByteArray:

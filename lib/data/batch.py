@@ -5,6 +5,8 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
+from lib.data.normalization import Normalization
+
 
 @dataclass(frozen=True)
 class EventBatch:
@@ -18,6 +20,8 @@ class EventBatch:
         event: Event number, shape (B,), int64.
         weight: Weight of each event in losses and means, shape (B,); 0 for rows that only fill up the last batch.
         seed: Seed for whatever is drawn for this batch, such as masks: a function of data seed, epoch and batch number.
+        pending: Normalization that ``to`` will apply; until then ``x`` holds photons and seconds, 1e10 where
+            there is no valid value. None when the inputs are normalized.
     """
 
     x: Tensor
@@ -27,6 +31,7 @@ class EventBatch:
     event: Tensor
     weight: Tensor
     seed: int
+    pending: Normalization | None = None
 
     @property
     def num_events(self) -> int:
@@ -34,10 +39,14 @@ class EventBatch:
         return len(self.x)
 
     def to(self, device: torch.device) -> "EventBatch":
-        """Return the batch on a device; copies from pinned memory do not wait."""
-        tensors = {name: getattr(self, name).to(device, non_blocking=True) for name in _TENSORS}
+        """Return the batch on a device, normalized there if that is pending; copies from pinned memory do not wait."""
+        # What is valid follows from the readings, so it need not be sent.
+        names = [name for name in _TENSORS if self.pending is None or name != "valid"]
+        tensors = {name: getattr(self, name).to(device, non_blocking=True) for name in names}
+        if self.pending is not None:
+            tensors["x"], tensors["valid"] = self.pending.apply(*tensors["x"].unbind(dim=-1))
         truth = {name: value.to(device, non_blocking=True) for name, value in self.truth.items()}
-        return replace(self, truth=truth, **tensors)
+        return replace(self, truth=truth, pending=None, **tensors)
 
     def rows(self, first: int, last: int) -> "EventBatch":
         """Return the events from ``first`` to before ``last``, as views; the seed stays that of the whole batch."""

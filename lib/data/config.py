@@ -106,6 +106,9 @@ class DataConfig(Section):
     """Threads of each worker that decompress and normalize."""
     compiled: bool = True
     """Normalize in compiled code where there is a C compiler; false always takes the slower way through NumPy."""
+    normalize_on: Literal["loader", "device"] = "loader"
+    """Where the normalization is applied: by the loader's threads, or at each step on the device, which is handed the
+    readings as they were measured. The result is the same; events of the packed cache are normalized already."""
     prefetch_factor: int = Field(2, ge=1, le=64)
     """Chunks that each worker prepares ahead."""
     worker_timeout: float = Field(300.0, gt=0)

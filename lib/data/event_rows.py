@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from lib.data.batch import EventBatch
+from lib.data.normalization import Normalization
 from lib.data.schema import BRANCH_WIDTHS
 from lib.errors import DataError
 from lib.geometry.sensors import NUM_SENSORS
@@ -54,7 +55,9 @@ class EventRows:
             values[targets] = values[row].clone()
 
 
-def as_batches(rows: EventRows, num_events: int, seed: int, *, training: bool) -> Iterator[EventBatch]:
+def as_batches(
+    rows: EventRows, num_events: int, seed: int, *, training: bool, pending: Normalization | None = None
+) -> Iterator[EventBatch]:
     """Yield rows as a batch; those beyond the events, or marked as unreadable, become copies with weight 0.
 
     Args:
@@ -63,6 +66,7 @@ def as_batches(rows: EventRows, num_events: int, seed: int, *, training: bool) -
         seed: Of the batch.
         training: Whether a batch without a readable event is an error; otherwise none is yielded. Shuffled batches
             lose only a few events, but in the order of the files neighbours are lost together.
+        pending: Normalization that the device applies; see ``EventBatch``.
 
     Raises:
         DataError: If no event of a training batch is readable.
@@ -78,7 +82,14 @@ def as_batches(rows: EventRows, num_events: int, seed: int, *, training: bool) -
         rows.repeat_row(int(usable[0]), left_out)
         rows.weight[left_out] = 0.0
     yield EventBatch(
-        x=rows.x, valid=rows.valid, truth=rows.truth, run=rows.run, event=rows.event, weight=rows.weight, seed=seed
+        x=rows.x,
+        valid=rows.valid,
+        truth=rows.truth,
+        run=rows.run,
+        event=rows.event,
+        weight=rows.weight,
+        seed=seed,
+        pending=pending,
     )
 
 

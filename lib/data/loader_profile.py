@@ -10,6 +10,7 @@ from lib.data.npho_count import NphoCount
 
 logger = logging.getLogger(__name__)
 
+READ: Final = "read"
 DECOMPRESS: Final = "decompress"
 NORMALIZE: Final = "normalize"
 BATCH: Final = "batch"
@@ -19,6 +20,8 @@ WAIT: Final = "wait"
 _TOLERATED_WAIT = 0.2
 
 _ADVICE = {
+    READ: "raise data.num_threads so that more is asked for at a time, copy the files to a local disk, or set "
+    "data.cache: auto",
     DECOMPRESS: "raise data.num_threads, write the files with LZ4, or set data.cache: auto",
     NORMALIZE: "raise data.num_threads, install a C compiler if there is none, or set data.cache: auto",
     BATCH: "raise data.num_threads, or write the files with more events per basket",
@@ -29,8 +32,9 @@ class LoaderProfile:
     """Seconds spent in each phase, added up over threads.
 
     Attributes:
-        seconds: ``decompress`` is reading baskets from the disk and decompressing them, ``normalize`` the pass that
-            makes network inputs, ``batch`` truth and event numbers, ``wait`` what the training waited for all that.
+        seconds: ``read`` is waiting for the bytes of baskets from a disk or server, ``decompress`` unpacking them,
+            ``normalize`` the pass that makes network inputs, ``batch`` truth and event numbers, ``wait`` what the
+            training waited for all that.
         npho: Photon counts without a value, where they are counted.
     """
 
@@ -44,6 +48,11 @@ class LoaderProfile:
         start = time.perf_counter()
         yield
         self.seconds[phase] += time.perf_counter() - start
+
+    def move(self, source: str, target: str, seconds: float) -> None:
+        """Count time that was measured as one phase as another, which was going on within it."""
+        self.seconds[source] -= seconds
+        self.seconds[target] += seconds
 
     def add(self, other: "LoaderProfile") -> None:
         """Add what another thread or process measured."""

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from lib.config.document import Document
 from lib.config.loading import validate
-from lib.data.branches import INVALID_ABOVE
+from lib.data.branches import INVALID_ABOVE, NO_VALUE
 from lib.data.config import NormalizationConfig
 
 PlainValue: TypeAlias = str | float
@@ -69,6 +69,14 @@ class Normalization:
         mine, theirs = self.as_dict(), other.as_dict()
         names = [field.name for field in fields(self) if mine[field.name] != theirs[field.name]]
         return "; ".join(f"{name}: {mine[name]!r} against {theirs[name]!r}" for name in names)
+
+    def deferred(self) -> "Normalization":
+        """Return what a loader applies when this transform follows on the device.
+
+        Readings stay as they are, 1e10 where there is no value. Times of sensors below the threshold count as such:
+        photons below any domain are 0 afterwards, which may be above a threshold that they were below.
+        """
+        return Normalization("linear", 1.0, 1.0, 1.0, 0.0, NO_VALUE, NO_VALUE, self.npho_threshold)
 
     @property
     def npho_domain(self) -> float:

@@ -12,7 +12,7 @@ from torch.utils.data import Dataset
 
 from lib.data.balance import EventDraw
 from lib.data.event_rows import UNREADABLE, EventRows, RowMemory
-from lib.data.loader_profile import BATCH, DECOMPRESS, NORMALIZE, LoaderProfile
+from lib.data.loader_profile import BATCH, DECOMPRESS, NORMALIZE, READ, LoaderProfile
 from lib.data.normalization import Normalization
 from lib.data.npho_count import count_npho
 from lib.data.order import Block, EventOrder, Pool
@@ -50,11 +50,12 @@ class FillSettings:
     """How pools are filled.
 
     Attributes:
-        normalization: Applied to every event.
+        normalization: Of every event.
         batch_size: Rows of a batch.
         num_threads: Threads of one process.
         compiled: Whether compiled code may be used.
         quarantine: Whether events that cannot be read are marked instead of being an error.
+        on_device: Whether the normalization is left to the device.
         counts_npho: Whether photon counts without a value are counted.
     """
 
@@ -63,6 +64,7 @@ class FillSettings:
     num_threads: int
     compiled: bool
     quarantine: bool
+    on_device: bool
     counts_npho: bool = False
 
 
@@ -169,7 +171,8 @@ class _Worker:
         self._settings = settings
         self._tree_name = plan.tree_name
         self._reader = EventReader([selection.file for selection in selections], plan)
-        self._kernel = sensor_kernel(settings.normalization, compiled=settings.compiled)
+        applied = settings.normalization.deferred() if settings.on_device else settings.normalization
+        self._kernel = sensor_kernel(applied, compiled=settings.compiled)
         self._memory = RowMemory(settings.batch_size, plan.truth_branches)
         # What these threads run is NumPy's or ours: a team of torch's threads inside each would fight over the cores.
         self._executor = ThreadPoolExecutor(settings.num_threads, "fill")
@@ -228,6 +231,7 @@ class _Worker:
         while True:
             with profile.measure(DECOMPRESS):
                 piece = next(pieces, None)
+            profile.move(DECOMPRESS, READ, self._reader.take_read_seconds())
             if piece is None:
                 break
             inside = slice(*np.searchsorted(entries, (piece.start, piece.stop)))
@@ -241,6 +245,7 @@ class _Worker:
                     self._kernel.fill(piece.npho, piece.time, sources, targets, batches[number])
         with profile.measure(BATCH):
             truth, run, event = self._reader.read_numbers(block.file_index, block.start, block.stop)
+        profile.move(BATCH, READ, self._reader.take_read_seconds())
         for number, chosen in _by_batch(numbers):
             into, sources, target = batches[number], entries[chosen] - block.start, rows[chosen]
             for name, values in truth.items():

@@ -69,6 +69,7 @@ class RootStream:
         self._config = config
         self._seed = seed
         self._training = training
+        self._pending = normalization if config.normalize_on == "device" else None
         self._dataset = PoolDataset(
             selections,
             plan,
@@ -80,6 +81,7 @@ class RootStream:
                 config.num_threads,
                 config.compiled,
                 quarantine=config.on_bad == "quarantine",
+                on_device=config.normalize_on == "device",
                 counts_npho=config.log_invalid_npho,
             ),
         )
@@ -148,7 +150,8 @@ class RootStream:
         return self._order.with_blocks(cut_blocks(drawn, self._pool_events)).pools(epoch)
 
     def _as_batches(self, rows: EventRows, num_events: int, epoch: int, batch: int) -> Iterator[EventBatch]:
-        return as_batches(rows, num_events, batch_seed(self._seed, epoch, batch), training=self._training)
+        seed = batch_seed(self._seed, epoch, batch)
+        return as_batches(rows, num_events, seed, training=self._training, pending=self._pending)
 
     def _filled(self, requests: list[PoolRequest]) -> Iterator[FilledPool]:
         """Yield the batches of each pool; one that a pool does not fill comes again, completed, with the next."""
