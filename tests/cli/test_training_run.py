@@ -160,6 +160,17 @@ def test_a_run_that_crashed_and_went_on_equals_one_that_did_not(
     assert len(metrics[0]) == 2
 
 
+@pytest.mark.parametrize(
+    "kind", [*(pytest.param(kind, marks=pytest.mark.slow) for kind in ("mae", "inpainter")), "regressor"]
+)
+def test_a_training_that_normalizes_on_the_device_learns_the_same(work: Workplace, kind: str) -> None:
+    for where in ("loader", "device"):
+        assert work.run(kind, f"on_{where}_{kind}", "--set", f"data.normalize_on={where}") == EXIT_DONE
+    loader, device = (told(Journal(work.path(f"on_{where}_{kind}", ""))) for where in ("loader", "device"))
+    # Inputs differ by their last bit, and the optimizer makes a step of any gradient, however small.
+    assert device == [pytest.approx(metrics, rel=0.02, abs=1e-3) for metrics in loader]
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGUSR1])
 def test_a_signal_saves_inside_the_epoch_and_the_run_ends_as_if_it_had_not_come(
     work: Workplace, monkeypatch: pytest.MonkeyPatch, number: int
