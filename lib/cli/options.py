@@ -1,11 +1,11 @@
 """The options that the training commands and their check share."""
 
 import argparse
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from lib.config.overrides import assignment
 from lib.errors import ConfigError, nearest
 
 PLATFORM_FOLDER = Path(__file__).parents[2] / "configs" / "platform"
@@ -64,8 +64,7 @@ def training_options(parsed: argparse.Namespace) -> TrainingOptions:
     for key in ("resume_from", "init_from"):
         value: str | None = vars(parsed)[key]
         if value is not None:
-            # Quoted, so that a path is never read as anything else.
-            assignments.append(f"checkpoint.{key}={_quoted(value)}")
+            assignments.append(assignment(f"checkpoint.{key}", value))
     return TrainingOptions(parsed.config, assignments, platform_overlays(parsed.platform))
 
 
@@ -91,12 +90,6 @@ def platform_overlays(name: str | None) -> tuple[Path, ...]:
         known = [file.stem for file in PLATFORM_FOLDER.glob("*.yaml")]
         raise ConfigError(f"--platform {name}: no such platform; nearest: {nearest(name, known)}, or auto, or a file.")
     return (path,)
-
-
-def _quoted(text: str) -> str:
-    """Return text as a quoted YAML scalar."""
-    # JSON would escape an emoji as two halves, and YAML breaks lines at more characters than JSON does.
-    return "".join(c if c.isascii() else f"\\U{ord(c):08x}" for c in json.dumps(text, ensure_ascii=False))
 
 
 def parse_training_options(command: str, description: str, arguments: Sequence[str]) -> TrainingOptions:

@@ -86,7 +86,11 @@ def run_training(config: TrainingConfiguration) -> int:
         folder,
         identity,
         RunIdentity(
-            config.mlflow.experiment, run_name, run_key, flatten(identity.config), _tags(identity) | settled.tags
+            config.mlflow.experiment,
+            run_name,
+            run_key,
+            flatten(identity.config),
+            _tags(identity, config) | settled.tags,
         ),
         config=config.checkpoint,
         metrics=resumed.metrics if resumed else None,
@@ -204,8 +208,9 @@ def _identity(config: TrainingConfiguration, normalization: Normalization, parts
     return ModelIdentity(config.kind, config.model_dump(mode="json"), about)
 
 
-def _tags(identity: ModelIdentity) -> dict[str, str]:
+def _tags(identity: ModelIdentity, config: TrainingConfiguration) -> dict[str, str]:
     return {
+        **config.mlflow.tags,
         "kind": identity.kind,
         "revision": str(identity.about["revision"]),
         "folder": str(Path.cwd()),

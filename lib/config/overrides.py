@@ -1,5 +1,6 @@
 """``--set section.key=value``: single settings from the command line over those of the file."""
 
+import json
 from dataclasses import replace
 
 from lib.config.document import MAX_DEPTH, Document, KeyPath, Value, parse_value
@@ -62,6 +63,13 @@ def _at(value: Value, place: KeyPath) -> Value:
         elif isinstance(value, list) and isinstance(step, int):
             value = value[step]
     return value
+
+
+def assignment(key: str, value: Value) -> str:
+    """Return ``section.key=value`` that is read back as exactly this value."""
+    # JSON is YAML, but would escape an emoji as two halves, and YAML breaks lines at more characters than JSON does.
+    text = "".join(c if c.isascii() else f"\\U{ord(c):08x}" for c in json.dumps(value, ensure_ascii=False))
+    return f"{key}={text}"
 
 
 def _copy_mappings(data: dict[str, Value]) -> dict[str, Value]:

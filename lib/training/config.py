@@ -140,6 +140,8 @@ class MlflowConfig(Section):
     """Experiment that collects runs."""
     run_name: str | None = None
     """Name of the run and of its folder; by default the kind of training, date and time."""
+    tags: dict[str, str] = Field(default_factory=dict)
+    """Tags that the run is found by beside those that every run has."""
 
     @field_validator("run_name")
     @classmethod

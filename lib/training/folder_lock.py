@@ -35,3 +35,13 @@ class FolderLock:
     def release(self) -> None:
         """Let others use the folder."""
         self._file.close()
+
+
+def is_held(folder: Path) -> bool:
+    """Return True if a process holds the lock of a folder."""
+    try:
+        lock = FolderLock(folder)
+    except (ConfigError, FileNotFoundError) as error:
+        return isinstance(error, ConfigError)
+    lock.release()
+    return False

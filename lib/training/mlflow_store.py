@@ -48,7 +48,8 @@ class MlflowStore:
         return (MlflowException, SQLAlchemyError, ImportError, OSError)
 
     @property
-    def _client(self) -> "MlflowClient":
+    def client(self) -> "MlflowClient":
+        """MLflow's own client, with the tables of the store in place."""
         if self._cached_client is None:
             from mlflow.tracking import MlflowClient  # noqa: PLC0415
 
@@ -62,17 +63,17 @@ class MlflowStore:
 
     def _experiment_id(self) -> str:
         with _exclusive(self._uri):
-            experiment = self._client.get_experiment_by_name(self._experiment)
+            experiment = self.client.get_experiment_by_name(self._experiment)
             if experiment:
                 return experiment.experiment_id
             # Without a kind the pages of MLflow begin with its view of language models.
-            return self._client.create_experiment(self._experiment, tags=TRAINING_KIND)
+            return self.client.create_experiment(self._experiment, tags=TRAINING_KIND)
 
     def open_run(self, name: str, key: str, parameters: dict[str, str], tags: dict[str, str]) -> str:
         """Go on with the run that carries the key, or create it, and return its id."""
         from mlflow.entities import Param, RunTag  # noqa: PLC0415
 
-        client, experiment = self._client, self._experiment_id()
+        client, experiment = self.client, self._experiment_id()
         known = client.search_runs([experiment], f"tags.{KEY_TAG} = '{key}'", max_results=1)
         if known:
             resumed: str = known[0].info.run_id
@@ -90,31 +91,31 @@ class MlflowStore:
         """Set tags of a run."""
         from mlflow.entities import RunTag  # noqa: PLC0415
 
-        self._client.log_batch(run_id, tags=[RunTag(name, value) for name, value in tags.items()])
+        self.client.log_batch(run_id, tags=[RunTag(name, value) for name, value in tags.items()])
 
     def log_metrics(self, run_id: str, metrics: dict[str, float], step: int, time_ms: int) -> None:
         """Log finite metrics at one step."""
         from mlflow.entities import Metric  # noqa: PLC0415
 
-        self._client.log_batch(run_id, metrics=[Metric(name, value, time_ms, step) for name, value in metrics.items()])
+        self.client.log_batch(run_id, metrics=[Metric(name, value, time_ms, step) for name, value in metrics.items()])
 
     def points(self, run_id: str) -> set[tuple[str, int, float]]:
         """Return every metric that a run has, as (name, step, value)."""
-        names = self._client.get_run(run_id).data.metrics
+        names = self.client.get_run(run_id).data.metrics
         return {
-            (name, point.step, point.value) for name in names for point in self._client.get_metric_history(run_id, name)
+            (name, point.step, point.value) for name in names for point in self.client.get_metric_history(run_id, name)
         }
 
     def log_artifact(self, run_id: str, path: Path) -> None:
         """Copy a file, or the content of a folder under its name, to the run."""
         if path.is_dir():
-            self._client.log_artifacts(run_id, str(path), path.name)
+            self.client.log_artifacts(run_id, str(path), path.name)
         else:
-            self._client.log_artifact(run_id, str(path))
+            self.client.log_artifact(run_id, str(path))
 
     def end_run(self, run_id: str, status: str) -> None:
         """Close the run as FINISHED, FAILED or KILLED."""
-        self._client.set_terminated(run_id, status)
+        self.client.set_terminated(run_id, status)
 
 
 @contextmanager

@@ -45,7 +45,7 @@ def told(folder: Path) -> list[tuple[int, dict[str, str]]]:
 
 def assert_store_equals_journal(folder: Path, name: str) -> None:
     store = MlflowStore(f"sqlite:///{folder / 'mlruns.db'}", "xec")
-    client = store._client
+    client = store.client
     experiment = client.get_experiment_by_name("xec")
     (run,) = client.search_runs([experiment.experiment_id], f"attributes.run_name = '{name}'")
     in_store = sorted(

@@ -64,7 +64,7 @@ class Workplace:
 
     def runs(self, experiment: str = "xec") -> dict[str, Any]:
         """Runs of the store by id."""
-        client = MlflowStore(f"sqlite:///{self.folder / 'mlruns.db'}", experiment)._client
+        client = MlflowStore(f"sqlite:///{self.folder / 'mlruns.db'}", experiment).client
         found = client.get_experiment_by_name(experiment)
         return {run.info.run_id: run for run in client.search_runs([found.experiment_id])}
 

@@ -38,15 +38,15 @@ def test_parameters_metrics_tags_and_end_are_found_again(store: MlflowStore) -> 
     run_id = store.open_run("first", "key-1", parameters, {"kind": "mae"})
     store.log_metrics(run_id, {"val/loss": 0.5, "lr": 1e-4}, 3, 123_456)
     store.end_run(run_id, "FINISHED")
-    run = store._client.get_run(run_id)
+    run = store.client.get_run(run_id)
     assert run.info.run_name == "first"
     assert run.info.status == "FINISHED"
     assert run.data.params == {**parameters, "long": "x" * 500}
     assert run.data.metrics == {"val/loss": 0.5, "lr": 1e-4}
     assert run.data.tags["kind"] == "mae"
     assert run.data.tags[KEY_TAG] == "key-1"
-    assert store._client.get_experiment(run.info.experiment_id).tags.items() >= TRAINING_KIND.items()
-    point = store._client.get_metric_history(run_id, "val/loss")[0]
+    assert store.client.get_experiment(run.info.experiment_id).tags.items() >= TRAINING_KIND.items()
+    point = store.client.get_metric_history(run_id, "val/loss")[0]
     assert (point.step, point.timestamp, point.value) == (3, 123_456, 0.5)
 
 
@@ -57,10 +57,10 @@ def test_the_same_key_goes_on_with_the_same_run_and_another_key_does_not(store: 
     again = store.open_run("resumed", "key-2", {"lr": "2"}, {"revision": "b"})
     store.log_metrics(again, {"loss": 1.0}, 2, 2)
     assert again == first
-    run = store._client.get_run(first)
+    run = store.client.get_run(first)
     assert run.info.status == "RUNNING"
     assert run.data.tags["revision"] == "b"
-    assert [point.step for point in store._client.get_metric_history(first, "loss")] == [1, 2]
+    assert [point.step for point in store.client.get_metric_history(first, "loss")] == [1, 2]
     assert store.open_run("resumed", "key-3", {}, {}) != first
 
 
@@ -71,7 +71,7 @@ def test_a_file_and_a_folder_become_artifacts(store: MlflowStore, tmp_path: Path
     (tmp_path / "worst_events" / "event_01.pdf").write_text("b")
     store.log_artifact(run_id, tmp_path / "figure.pdf")
     store.log_artifact(run_id, tmp_path / "worst_events")
-    client = store._client
+    client = store.client
     assert {entry.path for entry in client.list_artifacts(run_id)} == {"figure.pdf", "worst_events"}
     assert [entry.path for entry in client.list_artifacts(run_id, "worst_events")] == ["worst_events/event_01.pdf"]
 
@@ -106,7 +106,7 @@ def test_two_processes_that_create_the_database_together_lose_nothing(tmp_path: 
     ]
     errors = [process.communicate(timeout=120)[1] for process in processes]
     assert [process.returncode for process in processes] == [0, 0], errors
-    client = MlflowStore(uri, "shared")._client
+    client = MlflowStore(uri, "shared").client
     experiments = [experiment.name for experiment in client.search_experiments()]
     assert sorted(experiments) == ["Default", "shared"]
     runs = client.search_runs([client.get_experiment_by_name("shared").experiment_id])

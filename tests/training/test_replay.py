@@ -51,8 +51,8 @@ def test_a_replay_sends_what_is_missing_and_a_second_one_nothing(
     assert replay_journal(folder) == (3, 0)
     expected = {("val/loss", step, 1.0 / step) for step in (1, 2, 3)} | {("lr", step, 1e-4) for step in (1, 2, 3)}
     assert store.points(run_id) == expected
-    assert [point.step for point in store._client.get_metric_history(run_id, "val/loss")] == [2, 1, 3]
-    assert store._client.get_run(run_id).info.status == "FINISHED"
+    assert [point.step for point in store.client.get_metric_history(run_id, "val/loss")] == [2, 1, 3]
+    assert store.client.get_run(run_id).info.status == "FINISHED"
     assert main([str(folder)]) == 0
     assert "3 epochs, 0 values sent" in capsys.readouterr().out
 

@@ -1,0 +1,143 @@
+"""Submission, sweeps, time limits and preemption on a real SLURM."""
+
+import json
+from pathlib import Path
+
+import pytest
+import yaml
+
+from lib.training.checkpoint import Checkpoint
+from tests.slurm.conftest import Cluster
+
+pytestmark = pytest.mark.slurm
+
+SUBMIT = "scan_param/submit_regressor.sh"
+
+
+@pytest.fixture(scope="session")
+def data(tmp_path_factory, cluster):
+    folder = tmp_path_factory.mktemp("data")
+    for name, events, run in (("train", "256", "1"), ("val", "64", "2")):
+        arguments = ["--output", str(folder / name), "--events", events, "--seed", run, "--run", run]
+        cluster.call(cluster.environment["XEC_PYTHON"], "-m", "lib.simulate", *arguments)
+    return folder
+
+
+@pytest.fixture
+def config(tmp_path, data):
+    """Write a small training that checkpoints often and keeps its files here."""
+    content = yaml.safe_load(Path("configs/regressor/quickstart.yaml").read_text())
+    content["data"] |= {"train_path": str(data / "train"), "val_path": str(data / "val"), "batch_size": 16}
+    content["training"] |= {"epochs": 2, "guard": {"enabled": False}}
+    content["checkpoint"] = {"save_dir": str(tmp_path / "runs"), "save_artifacts": False}
+    path = tmp_path / "config.yaml"
+    path.write_text(yaml.safe_dump(content))
+    return path
+
+
+def submit(cluster: Cluster, config: Path, name: str, **environment: str) -> str:
+    store = f"sqlite:///{config.parent}/mlruns.db"
+    return cluster.call(SUBMIT, CONFIG_PATH=str(config), RUN_NAME=name, MLFLOW_TRACKING_URI=store, **environment)
+
+
+def last(config: Path, name: str) -> Checkpoint:
+    return Checkpoint.load(config.parent / "runs" / name / "checkpoint_last.pth")
+
+
+def logs(config: Path, name: str) -> str:
+    return "".join(path.read_text() for path in sorted((config.parent / "runs" / name / "slurm").glob("*.log")))
+
+
+def same_weights(first: Checkpoint, second: Checkpoint) -> bool:
+    return all(first.model[name].equal(second.model[name]) for name in first.model) and len(first.model) == len(
+        second.model
+    )
+
+
+def test_a_training_is_submitted_and_finishes(cluster, config):
+    told = submit(cluster, config, "plain", EPOCHS="1", LR="1e-3", BATCH="32")
+    assert "plain" in told
+    cluster.wait_until_empty()
+    checkpoint = last(config, "plain")
+    assert checkpoint.epochs_done == 1
+    assert checkpoint.config["training"]["lr"] == 1e-3
+    assert checkpoint.config["data"]["batch_size"] == 32
+    assert "finished" in logs(config, "plain")
+
+
+def test_a_dry_run_shows_the_job_and_submits_nothing(cluster, config):
+    told = submit(cluster, config, "dry", DRY_RUN="1")
+    assert told.startswith("#!/bin/bash\n#SBATCH --job-name=dry\n")
+    assert not cluster.jobs()
+    assert not (config.parent / "runs").exists()
+
+
+@pytest.mark.parametrize("name", ["../up", "$(touch canary)", "a b", "x;y", "n\n#SBATCH --uid=0"])
+def test_hostile_run_names_are_refused(cluster, config, name):
+    with pytest.raises(AssertionError, match="run name becomes a folder"):
+        submit(cluster, config, name)
+    assert not list(config.parent.rglob("canary"))
+    assert not cluster.jobs()
+
+
+def test_what_cannot_be_trained_is_not_submitted(cluster, config):
+    config.write_text(config.read_text().replace("/train", "/nowhere"))
+    with pytest.raises(AssertionError, match=r"not submitted:\n.*nowhere"):
+        submit(cluster, config, "wrong")
+    assert not cluster.jobs()
+
+
+def test_a_preempted_training_goes_on_and_ends_like_an_uninterrupted_one(cluster, config):
+    submit(cluster, config, "whole", EPOCHS="3")
+    cluster.wait_until_empty()
+    submit(cluster, config, "preempted", EPOCHS="3")
+    run = config.parent / "runs" / "preempted"
+    cluster.wait((run / "checkpoint_last.pth").exists, 120, "the first epoch")
+    # A job of higher priority that wants the whole node.
+    cpus = cluster.call("sinfo", "--noheader", "--format=%c").strip()
+    cluster.call("sbatch", "--partition=high", f"--cpus-per-task={cpus}", "--output=/dev/null", "--wrap=sleep 3")
+    cluster.wait(lambda: "stopped by a signal" in logs(config, "preempted"), 120, "the training to be told")
+    cluster.wait_until_empty()
+    assert "resumed from" in logs(config, "preempted")
+    assert same_weights(last(config, "whole"), last(config, "preempted"))
+
+
+@pytest.mark.slow
+def test_a_training_beyond_its_time_limit_goes_on_and_ends_like_an_uninterrupted_one(cluster, config):
+    submit(cluster, config, "whole", EPOCHS="12")
+    cluster.wait_until_empty()
+    site = "--set=training.epochs=12"
+    told = cluster.call(
+        SUBMIT, site, CONFIG_PATH=str(config), RUN_NAME="limited", TIME="3",
+        MLFLOW_TRACKING_URI=f"sqlite:///{config.parent}/mlruns.db",
+    )  # fmt: skip
+    assert "limited" in told
+    cluster.wait_until_empty(600)
+    assert "back into the queue" in logs(config, "limited")
+    assert same_weights(last(config, "whole"), last(config, "limited"))
+
+
+def test_a_sweep_runs_as_an_array_and_a_failed_point_is_retried(cluster, config, tmp_path):
+    sweep = {
+        "name": "six", "kind": "regressor", "base": str(config), "at_a_time": 2, "fixed": {"training.epochs": 1},
+        "grid": {"training.lr": [1e-4, 1e-3, 2e-3], "data.batch_size": [16, 300]},
+    }  # fmt: skip
+    path = tmp_path / "six.yaml"
+    path.write_text(yaml.safe_dump(sweep))
+    environment = {"MLFLOW_TRACKING_URI": f"sqlite:///{tmp_path}/mlruns.db"}
+
+    def scan(*options: str) -> str:
+        return cluster.call(
+            "scan_param/submit_scan.sh", str(path), "--save_dir", str(tmp_path), *options, **environment
+        )
+
+    assert "6 points" in scan()
+    assert "job" not in scan()  # All are in the queue.
+    cluster.wait_until_empty(600)
+    states = [json.loads(file.read_text()) for file in sorted((tmp_path / "six" / "points").glob("*/state.json"))]
+    # A batch of 300 is larger than the 256 events.
+    assert [state["state"] for state in states] == ["finished", "failed"] * 3
+    assert "3 points" in scan("--retry")
+    cluster.wait_until_empty(600)
+    again = [json.loads(file.read_text()) for file in sorted((tmp_path / "six" / "points").glob("*/state.json"))]
+    assert [state["attempts"] for state in again] == [1, 2] * 3
