@@ -40,7 +40,6 @@ class RunSummary:
         run_id: Its id in MLflow.
         name: Its name.
         state: RUNNING, FINISHED, FAILED or KILLED.
-        epochs: Epochs done.
         settings: Its parameters, ``section.key`` to text.
         metrics: Last value of each metric.
     """
@@ -48,7 +47,6 @@ class RunSummary:
     run_id: str
     name: str
     state: str
-    epochs: int
     settings: dict[str, str]
     metrics: dict[str, float]
 
@@ -98,8 +96,7 @@ def _summary(run: Any) -> RunSummary:
     metrics = dict(run.data.metrics)
     if LOSS in metrics and "train/loss" in metrics:
         metrics[GAP] = metrics[LOSS] - metrics["train/loss"]
-    epochs = int(metrics.pop("epochs_done", 0))
-    return RunSummary(run.info.run_id, run.info.run_name or "", run.info.status, epochs, dict(run.data.params), metrics)
+    return RunSummary(run.info.run_id, run.info.run_name or "", run.info.status, dict(run.data.params), metrics)
 
 
 def differing_settings(runs: Sequence[RunSummary]) -> list[str]:

@@ -118,12 +118,13 @@ class RunRecorder:
         """
         self._settle(trainer)
         progress = trainer.progress
-        self._metrics = metrics
         if not (self.folder / BEST_NAME).exists():
             # A run that goes on from another folder left its best there.
             progress.best = math.inf
         improved = metrics["val/loss"] < progress.best
-        self._tracker.log(self._journal.append(progress.epochs_done, metrics))
+        # Pages and tables of many runs show and sort by the last value of a metric alone.
+        self._metrics = {**metrics, "val/loss_best": metrics["val/loss"] if improved else progress.best}
+        self._tracker.log(self._journal.append(progress.epochs_done, self._metrics))
         if improved:
             self._record_best(trainer)
         elif is_last or self._writer.is_due_after_epoch(progress.epochs_done):

@@ -101,7 +101,7 @@ def test_finished_points_are_left_alone_and_failed_ones_wait_for_retry(folder, t
     assert [run_point(folder, index) for index in range(3)] == [0, 0, 0]
     assert folder.state(2) == PointState("finished", 2, 0)
     assert (tmp_path / "seen").read_text().split() == ["s_0000", "s_0001", "s_0002", "s_0001", "s_0002"]
-    assert tell(folder).count("finished") == 3
+    assert tell(folder).count("  finished  ") == 3
 
 
 def test_a_point_whose_process_died_is_stopped(folder):

@@ -117,6 +117,14 @@ def test_a_training_beyond_its_time_limit_goes_on_and_ends_like_an_uninterrupted
     assert same_weights(last(config, "whole"), last(config, "limited"))
 
 
+def test_simulated_runs_are_made_by_an_array_job(cluster, tmp_path):
+    out = tmp_path / "sim"
+    environment = {"OUTPUT": str(out), "RUNS": "2", "EVENTS": "20", "FIRST_RUN": "5"}
+    cluster.call("scan_param/submit_simulation.sh", "--compression", "zstd", **environment)
+    cluster.wait_until_empty()
+    assert sorted(path.name for path in out.glob("*.root")) == ["events_000005_0000.root", "events_000006_0000.root"]
+
+
 def test_a_sweep_runs_as_an_array_and_a_failed_point_is_retried(cluster, config, tmp_path):
     sweep = {
         "name": "six", "kind": "regressor", "base": str(config), "at_a_time": 2, "fixed": {"training.epochs": 1},
