@@ -104,7 +104,7 @@ def require_sound(request: TrainingRequest) -> None:
     Raises:
         ConfigError: If it cannot be trained; with every reason.
     """
-    findings = preflight(request.config)
+    findings = preflight(request.config).findings
     for finding in findings:
         if finding.severity != "error":
             logger.info("%s: %s", finding.place, finding.message)

@@ -173,7 +173,7 @@ def test_a_checkpoint_says_what_it_is_and_where_it_stands(tmp_path: Path) -> Non
     checkpoint = Checkpoint.load(tmp_path / LAST_NAME)
     assert (checkpoint.kind, checkpoint.config, checkpoint.about) == (MODEL.kind, MODEL.config, MODEL.about)
     assert (checkpoint.epochs_done, checkpoint.steps_done, checkpoint.run_key) == (1, 8, "run-key")
-    assert checkpoint.metrics == metrics
+    assert checkpoint.metrics == {**metrics, "val/loss_best": metrics["val/loss"]}
     recorder.close("FINISHED")
 
 
@@ -187,7 +187,7 @@ def test_journal_and_tracker_are_told_the_same_and_the_log_one_line(
     recorder.close("FINISHED")
     records = Journal(tmp_path).read()
     assert recorder._tracker.told == [*records, tmp_path / "a.pdf", "FINISHED"]  # type: ignore[attr-defined]
-    assert records == [replace(records[0], step=1, metrics={**METRICS, "val/loss": 0.5})]
+    assert records == [replace(records[0], step=1, metrics={**METRICS, "val/loss": 0.5, "val/loss_best": 0.5})]
     assert "epoch 1: train loss 1, validation loss 0.5 (best), grad_norm_max 1, 100 events/s, 25 %" in caplog.text
 
 
