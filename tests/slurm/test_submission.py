@@ -131,7 +131,7 @@ def test_a_sweep_runs_as_an_array_and_a_failed_point_is_retried(cluster, config,
         "grid": {"training.lr": [1e-4, 1e-3, 2e-3], "data.batch_size": [16, 300]},
     }  # fmt: skip
     path = tmp_path / "six.yaml"
-    path.write_text(yaml.safe_dump(sweep))
+    path.write_text(yaml.safe_dump(sweep, sort_keys=False))
     environment = {"MLFLOW_TRACKING_URI": f"sqlite:///{tmp_path}/mlruns.db"}
 
     def scan(*options: str) -> str:
