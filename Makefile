@@ -25,12 +25,13 @@ clean-demo:  ## Forget the demo's data and runs
 	rm -rf data/quick artifacts/demo_mae artifacts/demo_regressor artifacts/demo_inpainter
 
 test: $(READY)  ## What every change must pass
-	$(PYTEST) -m "not slow and not gpu and not root and not server"
+	$(PYTEST) -m "not slow and not gpu and not root and not server and not slurm"
 
 test-all: $(READY)  ## The slow suites too
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt ROOT || true
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt -e '.[remote]' || true
-	command -v xrootd >/dev/null || { apt-get update -qq && apt-get install -y -qq xrootd-server; } || true
+	command -v xrootd >/dev/null && command -v slurmctld >/dev/null || \
+	  { apt-get update -qq && apt-get install -y -qq xrootd-server slurm-wlm slurm-wlm-basic-plugins munge; } || true
 	$(PYTEST)
 
 lint: $(READY)  ## Style, types and import contracts
