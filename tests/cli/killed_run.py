@@ -102,36 +102,51 @@ class Nursery:
         first = self._context.Process(target=os.getpid)
         first.start()
         first.join(120)
+        self._start_seconds = 0.0
 
     def start(self, name: str) -> ForkServerProcess:
         process = self._context.Process(target=train, args=(self._kind, self._folder, name))
         process.start()
         return process
 
-    def run(self, name: str) -> float:
-        """Run a training to its end and return the seconds it took."""
+    def run(self, name: str) -> None:
+        """Run a training to its end."""
         begin = time.monotonic()
         process = self.start(name)
-        process.join(120)
+        while not self._start_seconds and process.is_alive():
+            if self._batches_seen(name):
+                self._start_seconds = time.monotonic() - begin
+            time.sleep(0.002)
+        process.join(240)
         assert process.exitcode == 0, (self._folder / f"{name}.log").read_text()
-        return time.monotonic() - begin
 
-    def run_killed(self, name: str, instants: Sequence[float]) -> int:
-        """Start a training again and again, kill it after each of the given seconds, and let the last one end.
+    def run_killed(self, name: str, kills: Sequence[tuple[int, float]]) -> int:
+        """Start a training again and again, kill it each time, and let the last one end.
+
+        Args:
+            name: Of the run.
+            kills: Batches that each process may begin before it is killed, and after how large a part of the time that
+                it took for the last of them (for its start, if none): uniform in time, on a busy machine too.
 
         Returns:
             How many of them were killed; the others had ended before.
         """
-        kills = 0
-        for instant in instants:
-            process = self.start(name)
-            process.join(instant)
+        done = 0
+        for batches, part in kills:
+            wanted = self._batches_seen(name) + batches
+            process, before, now = self.start(name), time.monotonic(), time.monotonic()
+            seen = self._batches_seen(name)
+            while process.is_alive() and seen < wanted:
+                time.sleep(0.002)
+                if (count := self._batches_seen(name)) > seen:
+                    seen, before, now = count, now, time.monotonic()
+            process.join(part * (now - before if batches else self._start_seconds))
             if process.pid is not None and process.is_alive():
                 os.kill(process.pid, signal.SIGKILL)
-                kills += 1
+                done += 1
             process.join(60)
         self.run(name)
-        return kills
+        return done
 
     def run_asked(self, name: str, batches: Sequence[int], numbers: Sequence[int]) -> list[int | None]:
         """Start a training again and again, send each signal once so many batches were seen, and let the last one end.
