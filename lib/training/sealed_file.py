@@ -119,8 +119,10 @@ def read_sealed(path: Path, device: torch.device | str = "cpu") -> Content:
         raise CheckpointError(
             f"{path}: cannot be read as a checkpoint, it holds objects other than tensors."
         ) from error
-    except (RuntimeError, OSError, ValueError, EOFError) as error:
-        raise CheckpointError(f"{path}: cannot be read as a checkpoint ({error}).") from error
+    except Exception as error:
+        # Of what somebody made up, torch's reader fails in any way: KeyError, IndexError, RecursionError.
+        cause = f"{type(error).__name__}: {error}"
+        raise CheckpointError(f"{path}: cannot be read as a checkpoint ({cause[:300]}).") from error
     if not isinstance(content, dict):
         raise CheckpointError(f"{path}: expected a checkpoint's dict, got {type(content).__name__}.")
     return content
