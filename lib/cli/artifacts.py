@@ -2,13 +2,15 @@
 
 import logging
 
-from lib.cli.assembly import Assembly
 from lib.cli.schemas import RegressorConfig, TrainingConfiguration
 from lib.data.batch import EventBatch
 from lib.errors import ExportError
+from lib.evaluation.predictors import TorchPredictor
+from lib.evaluation.raw_events import RawEvents
+from lib.evaluation.run_report import write_report
 from lib.export.regressor_export import export_regressor
 from lib.tasks.restore import load_trained
-from lib.training.checkpoint import BEST_NAME, Checkpoint, load_weights
+from lib.training.checkpoint import BEST_NAME
 from lib.training.recorder import RunRecorder
 from lib.training.trainer import Trainer
 
@@ -16,7 +18,7 @@ logger = logging.getLogger(__name__)
 
 
 def write_artifacts(
-    config: TrainingConfiguration, trainer: Trainer[EventBatch], parts: Assembly, recorder: RunRecorder, run_name: str
+    config: TrainingConfiguration, trainer: Trainer[EventBatch], recorder: RunRecorder, run_name: str
 ) -> None:
     """Write figures, predictions and the exported model, as configured, and send them to MLflow.
 
@@ -28,25 +30,21 @@ def write_artifacts(
         logger.warning("no validation loss was finite, so there is no best epoch to show or to export")
         return
     try:
-        if config.checkpoint.save_artifacts:
-            _write_predictions(trainer, parts, recorder, run_name)
+        if isinstance(config, RegressorConfig) and config.checkpoint.save_artifacts:
+            _write_report(config, trainer, recorder, run_name)
         if isinstance(config, RegressorConfig) and config.export.onnx:
             _export(recorder, run_name)
     except OSError as error:
         logger.error("%s: not every file about the best epoch could be written (%s)", recorder.folder, error)
 
 
-def _write_predictions(trainer: Trainer[EventBatch], parts: Assembly, recorder: RunRecorder, run_name: str) -> None:
-    """Validate the best epoch once more and write what the observers saw."""
-    if not parts.writers:
-        return
+def _write_report(config: RegressorConfig, trainer: Trainer[EventBatch], recorder: RunRecorder, run_name: str) -> None:
+    """Predict the validation events with the best model and write everything about them."""
     best = recorder.folder / BEST_NAME
-    load_weights(trainer.model, Checkpoint.load(best).inference_weights, best)
-    trainer.average = None
-    trainer.validate(trainer.progress.epochs_done)
-    for writer in parts.writers:
-        for path in writer.write(recorder.folder, run_name):
-            recorder.record_artifact(path)
+    predictor = TorchPredictor(load_trained(best), best, next(trainer.model.parameters()).device)
+    events = RawEvents(config.data, predictor.truth_branches)
+    for path in write_report(predictor, events, recorder.folder, run_name).paths:
+        recorder.record_artifact(path)
 
 
 def _export(recorder: RunRecorder, run_name: str) -> None:

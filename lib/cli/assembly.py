@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any, Protocol
 
 from torch import Tensor, nn
@@ -45,14 +44,6 @@ class ScoringTask(Protocol):
         ...
 
 
-class ArtifactWriter(Protocol):
-    """Writes files about the last validation."""
-
-    def write(self, folder: Path, run_name: str) -> list[Path]:
-        """Write the files and return their paths."""
-        ...
-
-
 @dataclass(frozen=True)
 class Assembly:
     """The parts of a training that differ from kind to kind.
@@ -63,7 +54,6 @@ class Assembly:
         about: What checkpoints say beside normalization and revision; plain values.
         observers: Watch each validation.
         health: That one of them which looks whether anything is learnt.
-        writers: Write files about the validation of the best epoch.
     """
 
     model: nn.Module
@@ -71,7 +61,6 @@ class Assembly:
     about: dict[str, Any] = field(default_factory=dict)
     observers: Sequence[Observer[EventBatch]] = ()
     health: LearningHealth[EventBatch] | None = None
-    writers: Sequence[ArtifactWriter] = ()
 
 
 def assemble(config: TrainingConfiguration, normalization: Normalization) -> Assembly:
@@ -115,4 +104,4 @@ def _assemble_regressor(config: RegressorConfig, normalization: Normalization) -
     about = {"targets": {target.name: target.as_dict() for target in task.targets}}
     health = _health(config, model, TruthMean(task.targets))
     observers: list[Observer[EventBatch]] = [observer, *([health] if health else [])]
-    return Assembly(model, task, about, observers, health, [observer])
+    return Assembly(model, task, about, observers, health)

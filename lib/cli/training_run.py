@@ -132,7 +132,7 @@ def _train_and_close(
             if memory.is_tight:
                 logger.warning("memory is short, so figures, predictions and exports of the best epoch are left out")
             else:
-                write_artifacts(config, trainer, parts, recorder, recorder.folder.name)
+                write_artifacts(config, trainer, recorder, recorder.folder.name)
         status = "FINISHED"
     except tuple(STOPPING_CODES) as error:
         logger.error("stopped: %s", error)

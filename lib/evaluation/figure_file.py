@@ -1,15 +1,19 @@
 """Figures as files: whole or not at all, with fonts that stay text."""
 
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Final
 
 import matplotlib as mpl
+from matplotlib.backends.backend_pdf import PdfPages
 from matplotlib.figure import Figure
 
 from lib.atomic import atomic_path
 from lib.errors import UserError
 
 SUFFIXES: Final = (".png", ".pdf", ".svg")
+_UNDATED: Final = {"CreationDate": None}
 
 
 def check_figure_suffix(path: Path) -> None:
@@ -31,8 +35,24 @@ def save_figure(figure: Figure, path: Path, dots_per_inch: float = 100) -> None:
     """
     check_figure_suffix(path)
     # Without a date the same figure is the same file.
-    metadata = {".pdf": {"CreationDate": None}, ".svg": {"Date": None}}.get(path.suffix.lower(), {})
-    # Type 42 and "none" keep text as text, which editors of figures can still change.
-    style = mpl.rc_context({"pdf.fonttype": 42, "svg.fonttype": "none", "svg.hashsalt": "xec"})
-    with style, atomic_path(path) as temporary:
+    metadata = {".pdf": _UNDATED, ".svg": {"Date": None}}.get(path.suffix.lower(), {})
+    with _text_stays_text(), atomic_path(path) as temporary:
         figure.savefig(temporary, dpi=dots_per_inch, metadata=metadata)
+
+
+def save_figures(figures: Sequence[Figure], path: Path, dots_per_inch: float = 100) -> None:
+    """Write figures as the pages of one PDF; otherwise like ``save_figure``.
+
+    Raises:
+        UserError: If the suffix is not that of a PDF.
+    """
+    if path.suffix.lower() != ".pdf":
+        raise UserError(f"{path}: several figures are the pages of a PDF; got the suffix {path.suffix!r}.")
+    with _text_stays_text(), atomic_path(path) as temporary, PdfPages(temporary, metadata=_UNDATED) as pages:
+        for figure in figures:
+            pages.savefig(figure, dpi=dots_per_inch)
+
+
+def _text_stays_text() -> AbstractContextManager[None]:
+    """Return a context in which fonts are embedded in forms that editors of figures can still change."""
+    return mpl.rc_context({"pdf.fonttype": 42, "svg.fonttype": "none", "svg.hashsalt": "xec"})

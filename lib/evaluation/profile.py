@@ -1,70 +1,125 @@
-"""How residuals change along the truth: median and 68 % in bins with equal numbers of events."""
+"""How residuals change along the truth: bias, core width and 68 % in bins of another quantity."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
 
-from lib.evaluation.residuals import Residuals
+from lib.evaluation.distribution import COARSE, Distribution
+from lib.evaluation.resolution import CoreFit, Quantile, core_sigma, quantile_68, weighted_quantiles
 from lib.geometry.sensors import FloatArray
 
-MAX_BINS: Final = 12
-# Fewer events than this would make a bin's median jump.
+# Fewer events than this would make a bin's numbers jump.
 MIN_EVENTS_PER_BIN: Final = 20
 
 
 @dataclass(frozen=True, eq=False)
-class Profile:
-    """Residuals in k bins of the truth.
+class Axis:
+    """A true quantity along which residuals are looked at.
 
     Attributes:
-        edges: Bounds of the bins in the unit of the truth, shape (k + 1,).
-        truth: Median of the true values in each bin, shape (k,).
-        low: Lower end of the 68 %, shape (k,): the 16th percentile, or 0 for a distance.
-        median: Middle of the residuals, shape (k,).
-        median_error: Its statistical error, shape (k,).
-        high: Upper end, shape (k,): the 84th percentile, or the 68th of a distance.
+        name: Short name.
+        label: Name and unit.
+        edges: Bounds of the bins, shape (k + 1,); events outside are in no bin.
     """
 
+    name: str
+    label: str
     edges: FloatArray
-    truth: FloatArray
-    low: FloatArray
-    median: FloatArray
-    median_error: FloatArray
-    high: FloatArray
 
 
-def profile(residuals: Residuals) -> Profile:
-    """Return the profile of the events whose residual and truth are finite; no bins without events."""
-    keep = np.isfinite(residuals.values) & np.isfinite(residuals.truth)
-    values, truth = residuals.values[keep], residuals.truth[keep]
-    edges = _edges(truth)
-    # The last bin includes its upper bound.
-    index = np.clip(np.searchsorted(edges, truth, side="right") - 1, 0, max(len(edges) - 2, 0))
-    bins = [values[index == number] for number in range(len(edges) - 1)]
-    wanted = (0.0, 0.68) if residuals.is_distance else (0.16, 0.84)
-    low, high = np.array([np.quantile(inside, wanted) for inside in bins]).reshape(-1, 2).T
-    return Profile(
-        edges=edges,
-        truth=np.array([np.median(truth[index == number]) for number in range(len(edges) - 1)]),
-        low=np.zeros_like(low) if residuals.is_distance else low,
-        median=np.array([np.median(inside) for inside in bins]),
-        median_error=np.array([_median_error(inside) for inside in bins]),
-        high=high,
+# Bins of the fiducial volume and of the calibration's energies; depths crowd at the entrance.
+AXES: Final = (
+    Axis("u", "true u (cm)", np.linspace(-24.0, 24.0, 13)),
+    Axis("v", "true v (cm)", np.linspace(-68.0, 68.0, 13)),
+    Axis("w", "true w (cm)", np.array([0, 1, 2, 3, 4, 5, 6, 8, 10, 13, 17, 22, 30, 41.3])),
+    Axis("energy", "true energy (MeV)", np.array([0, 5, 10, 15, 20, 25, 30, 35, 40, 45, 50, 55, 60, 70, 85, 100.0])),
+    Axis("theta", "true theta (deg)", np.linspace(60.0, 120.0, 13)),
+    Axis("phi", "true phi (deg)", np.linspace(-66.0, 66.0, 13)),
+)
+
+
+def axis_values(true: Mapping[str, FloatArray]) -> dict[str, FloatArray]:
+    """Return the true values along every axis that is known, shape (N,) each.
+
+    Args:
+        true: Truth by task name, shape (N, width) each, in the units of the targets.
+    """
+    found: dict[str, FloatArray] = {}
+    if "uvwFI" in true:
+        found |= {name: true["uvwFI"][:, i] for i, name in enumerate("uvw")}
+    if "energy" in true:
+        found["energy"] = 1e3 * true["energy"][:, 0]
+    if "angle" in true:
+        found |= {"theta": true["angle"][:, 0], "phi": true["angle"][:, 1]}
+    return found
+
+
+@dataclass(frozen=True, eq=False)
+class ProfileBin:
+    """What is known of the residuals of one bin.
+
+    Attributes:
+        middle: Mean of the true values in it.
+        median: Middle of the residuals.
+        median_error: Its statistical error.
+        quantile: 68th percentile of the absolute residuals.
+        core: Gaussian of their core.
+    """
+
+    middle: float
+    median: float
+    median_error: float
+    quantile: Quantile
+    core: CoreFit
+
+
+class Profile:
+    """Distributions of residuals in the bins of an axis; memory does not grow with the events.
+
+    Args:
+        axis: Supplies the bins.
+    """
+
+    def __init__(self, axis: Axis) -> None:
+        self.axis = axis
+        num_bins = len(axis.edges) - 1
+        self._residuals = [Distribution(COARSE) for _ in range(num_bins)]
+        self._sums = np.zeros(num_bins)
+
+    def add(self, residuals: FloatArray, truth: FloatArray) -> None:
+        """Take in residuals and the true values beside them, shape (N,) each; what is not finite is left out."""
+        keep = np.isfinite(residuals) & np.isfinite(truth)
+        residuals, truth = residuals[keep], truth[keep].astype(np.float64)
+        index = np.searchsorted(self.axis.edges, truth, side="right") - 1
+        for number, distribution in enumerate(self._residuals):
+            inside = index == number
+            if inside.any():
+                distribution.add(residuals[inside])
+                self._sums[number] += truth[inside].sum()
+
+    def join(self, other: "Profile") -> None:
+        """Take in what another profile along the same axis has."""
+        for mine, theirs in zip(self._residuals, other._residuals, strict=True):
+            mine.join(theirs)
+        self._sums += other._sums
+
+    def bins(self) -> list[ProfileBin]:
+        """Return the bins with at least 20 events."""
+        pairs = zip(self._residuals, self._sums, strict=True)
+        return [_describe(found, total) for found, total in pairs if found.num_values >= MIN_EVENTS_PER_BIN]
+
+
+def _describe(found: Distribution, total: float) -> ProfileBin:
+    values, counts = found.filled_bins()
+    # One binomial standard deviation of the rank of the median, up and down.
+    spread = 0.5 / np.sqrt(found.num_values)
+    low, median, high = weighted_quantiles(values, counts, np.clip([0.5 - spread, 0.5, 0.5 + spread], 0.0, 1.0))
+    return ProfileBin(
+        middle=total / found.num_values,
+        median=float(median),
+        median_error=0.5 * float(high - low),
+        quantile=quantile_68(values, counts),
+        core=core_sigma(values, counts),
     )
-
-
-def _edges(truth: FloatArray) -> FloatArray:
-    if not len(truth):
-        return np.empty(0)
-    num_bins = int(np.clip(len(truth) // MIN_EVENTS_PER_BIN, 1, MAX_BINS))
-    # Each edge is a true value, so that no bin is empty even where a value repeats.
-    edges = np.unique(np.quantile(truth, np.linspace(0.0, 1.0, num_bins + 1), method="inverted_cdf"))
-    return edges if len(edges) > 1 else edges[0] + np.array([-0.5, 0.5])
-
-
-def _median_error(values: FloatArray) -> float:
-    """Return the error of a median: half of what one binomial standard deviation of the rank spans."""
-    spread = 0.5 / np.sqrt(len(values))
-    low, high = np.quantile(values, np.clip([0.5 - spread, 0.5 + spread], 0.0, 1.0))
-    return float(0.5 * (high - low))

@@ -20,18 +20,14 @@ class Residuals:
         name: Quantity, such as ``energy``.
         unit: Unit of the differences.
         values: Prediction minus truth, or a distance between them, shape (N,).
-        truth: True value that the differences are shown against, shape (N,).
         label: What the values are, for an axis.
-        truth_label: Name and unit of the true value.
         is_distance: True where the values are never negative and have no core around zero.
     """
 
     name: str
     unit: str
     values: FloatArray
-    truth: FloatArray
     label: str
-    truth_label: str
     is_distance: bool = False
 
 
@@ -57,9 +53,9 @@ def _angle(predicted: FloatArray, true: FloatArray) -> list[Residuals]:
     difference[:, 1] = (difference[:, 1] + 180.0) % 360.0 - 180.0
     opening = opening_angle(emission_vector(predicted), emission_vector(true))
     return [
-        Residuals("theta", "deg", difference[:, 0], true[:, 0], f"{_DIFFERENCE} theta", "true theta (deg)"),
-        Residuals("phi", "deg", difference[:, 1], true[:, 1], f"{_DIFFERENCE} phi", "true phi (deg)"),
-        Residuals("opening angle", "deg", opening, true[:, 0], "opening angle", "true theta (deg)", is_distance=True),
+        Residuals("theta", "deg", difference[:, 0], f"{_DIFFERENCE} theta"),
+        Residuals("phi", "deg", difference[:, 1], f"{_DIFFERENCE} phi"),
+        Residuals("opening angle", "deg", opening, "opening angle", is_distance=True),
     ]
 
 
@@ -69,23 +65,19 @@ def _direction(predicted: FloatArray, true: FloatArray) -> list[Residuals]:
 
 def _energy(predicted: FloatArray, true: FloatArray) -> list[Residuals]:
     relative = 100.0 * (predicted[:, 0] / true[:, 0] - 1.0)
-    label = "predicted / true energy \N{MINUS SIGN} 1"
-    return [Residuals("energy", "%", relative, 1e3 * true[:, 0], label, "true energy (MeV)")]
+    return [Residuals("energy", "%", relative, "predicted / true energy \N{MINUS SIGN} 1")]
 
 
 def _timing(predicted: FloatArray, true: FloatArray) -> list[Residuals]:
     difference = 1e12 * (predicted - true)[:, 0]
-    return [Residuals("time", "ps", difference, 1e9 * true[:, 0], f"{_DIFFERENCE} time", "true time (ns)")]
+    return [Residuals("time", "ps", difference, f"{_DIFFERENCE} time")]
 
 
 def _position(predicted: FloatArray, true: FloatArray) -> list[Residuals]:
     difference = 10.0 * (predicted - true)
-    axes = [
-        Residuals(name, "mm", difference[:, i], true[:, i], f"{_DIFFERENCE} {name}", f"true {name} (cm)")
-        for i, name in enumerate("uvw")
-    ]
+    axes = [Residuals(name, "mm", difference[:, i], f"{_DIFFERENCE} {name}") for i, name in enumerate("uvw")]
     distance = np.linalg.norm(difference, axis=1)
-    return [*axes, Residuals("distance", "mm", distance, true[:, 2], "distance", "true w (cm)", is_distance=True)]
+    return [*axes, Residuals("distance", "mm", distance, "distance", is_distance=True)]
 
 
 _OF_TASK: Final[dict[str, Callable[[FloatArray, FloatArray], list[Residuals]]]] = {

@@ -7,12 +7,17 @@ from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
+from numpy.typing import NDArray
 
+from lib.evaluation.distribution import Distribution
+from lib.evaluation.resampling import resampled_errors
 from lib.evaluation.residuals import Residuals
 from lib.geometry.sensors import FloatArray
 
 # Half-width of the window of the core fit, in sigma.
 CORE_WINDOW: Final = 2.0
+# Distance from the core, in sigma, at which tails begin.
+TAIL_START: Final = 3.0
 # Below this there is no distribution to fit.
 MIN_EVENTS: Final = 10
 # Each step halves the distance from the fixed point; a discrete sample may swing between two windows at the end.
@@ -54,6 +59,27 @@ class Quantile:
 
 
 @dataclass(frozen=True)
+class Shape:
+    """What the core and the 68 % do not tell of a distribution, with statistical errors from resampling.
+
+    Attributes:
+        rms: Root of the mean squared distance from the mean, in the unit of the values.
+        rms_error: Its statistical error.
+        skewness: Mean cubed distance from the mean over the cube of the rms; negative for a longer lower tail.
+        skewness_error: Its statistical error.
+        tail_low: Share of the events more than three core sigma below the core.
+        tail_high: Share of the events as far above.
+    """
+
+    rms: float
+    rms_error: float
+    skewness: float
+    skewness_error: float
+    tail_low: float
+    tail_high: float
+
+
+@dataclass(frozen=True)
 class ResolutionSummary:
     """How well one quantity is known.
 
@@ -64,6 +90,7 @@ class ResolutionSummary:
         num_invalid: Events whose residual is not finite; they are in none of the numbers.
         quantile: 68th percentile of the absolute residual.
         core: Gaussian of the core, whose mean is the bias; None for distances, which have none.
+        shape: Rms, skewness and tails; None for distances and where it was not asked for.
     """
 
     name: str
@@ -72,6 +99,7 @@ class ResolutionSummary:
     num_invalid: int
     quantile: Quantile
     core: CoreFit | None
+    shape: Shape | None = None
 
 
 def summarize(residuals: Residuals) -> ResolutionSummary:
@@ -87,7 +115,42 @@ def summarize(residuals: Residuals) -> ResolutionSummary:
     )
 
 
-def core_sigma(residuals: FloatArray) -> CoreFit:
+def summarize_distribution(name: str, unit: str, found: Distribution, *, is_distance: bool) -> ResolutionSummary:
+    """Return the same of a distribution, with its shape."""
+    values, counts = found.filled_bins()
+    core = None if is_distance else core_sigma(values, counts)
+    return ResolutionSummary(
+        name=name,
+        unit=unit,
+        num_events=found.num_values,
+        num_invalid=found.num_invalid,
+        quantile=quantile_68(values, counts),
+        core=core,
+        shape=None if core is None else _shape(found, core),
+    )
+
+
+def _shape(found: Distribution, core: CoreFit) -> Shape:
+    values, counts = found.filled_bins()
+    total = max(found.num_values, 1)
+    rms_error, skewness_error = resampled_errors(values, counts, _rms_and_skewness)
+    return Shape(
+        rms=found.moments.rms,
+        rms_error=rms_error,
+        skewness=found.moments.skewness,
+        skewness_error=skewness_error,
+        tail_low=float(counts[values < core.mean - TAIL_START * core.sigma].sum()) / total,
+        tail_high=float(counts[values > core.mean + TAIL_START * core.sigma].sum()) / total,
+    )
+
+
+def _rms_and_skewness(values: FloatArray, counts: NDArray[np.int64]) -> FloatArray:
+    mean = np.average(values, weights=counts)
+    variance, third = (np.average((values - mean) ** power, weights=counts) for power in (2, 3))
+    return np.array([variance**0.5, third / variance**1.5 if variance > 0 else np.nan])
+
+
+def core_sigma(residuals: FloatArray, counts: NDArray[np.int64] | None = None) -> CoreFit:
     """Fit a Gaussian to the core of a distribution.
 
     The mean and standard deviation of the values within two sigma are corrected for what the cut takes away, and the
@@ -96,6 +159,7 @@ def core_sigma(residuals: FloatArray) -> CoreFit:
 
     Args:
         residuals: Finite values, shape (N,).
+        counts: How often each of them occurs, shape (N,); once by default.
 
     Raises:
         ValueError: If a value is not finite.
@@ -103,12 +167,12 @@ def core_sigma(residuals: FloatArray) -> CoreFit:
     Source: moments of the truncated normal distribution, e.g. Johnson, Kotz and Balakrishnan, "Continuous Univariate
         Distributions" (1994), section 13.10.
     """
-    values = np.sort(np.asarray(residuals, dtype=np.float64))
+    values, weights = _sorted(residuals, counts)
     if not np.isfinite(values).all():
         raise ValueError(f"expected finite residuals, got {np.count_nonzero(~np.isfinite(values))} that are not")
-    if len(values) < MIN_EVENTS:
-        return CoreFit(np.nan, np.nan, np.nan, np.nan, len(values))
-    mean, sigma, num_core = _resting_window(values)
+    if weights.sum() < MIN_EVENTS:
+        return CoreFit(np.nan, np.nan, np.nan, np.nan, int(weights.sum()))
+    mean, sigma, num_core = _resting_window(values, weights)
     return CoreFit(
         sigma=sigma,
         sigma_error=sigma / float(np.sqrt(_CUT_VARIANCE_OF_SQUARE * num_core)),
@@ -118,37 +182,64 @@ def core_sigma(residuals: FloatArray) -> CoreFit:
     )
 
 
-def _resting_window(values: FloatArray) -> tuple[float, float, int]:
+def _sorted(values: FloatArray, counts: NDArray[np.int64] | None) -> tuple[FloatArray, NDArray[np.int64]]:
+    values = np.asarray(values, dtype=np.float64)
+    if counts is None:
+        return np.sort(values), np.ones(len(values), np.int64)
+    order = np.argsort(values, kind="stable")
+    return values[order], counts[order]
+
+
+def _resting_window(values: FloatArray, counts: NDArray[np.int64]) -> tuple[float, float, int]:
     """Return mean, sigma and number of sorted values of the window that its own contents confirm."""
-    mean = float(np.median(values))
+    mean = float(weighted_quantiles(values, counts, np.array([0.5]))[0])
     # The middle half of a Gaussian lies within 0.6745 sigma, and tails do not reach it.
-    sigma = float(np.median(np.abs(values - mean))) / 0.6745 or float(values.std())
-    num_core = len(values)
+    distance, occurrences = _sorted(np.abs(values - mean), counts)
+    sigma = float(weighted_quantiles(distance, occurrences, np.array([0.5]))[0]) / 0.6745
+    sigma = sigma or float(np.sqrt(np.average((values - np.average(values, weights=counts)) ** 2, weights=counts)))
+    num_core = int(counts.sum())
     for _ in range(MAX_STEPS):
         first, last = np.searchsorted(values, [mean - CORE_WINDOW * sigma, mean + CORE_WINDOW * sigma])
-        core = values[first:last]
-        if sigma == 0 or len(core) < 2:
+        core, weights = values[first:last], counts[first:last]
+        if sigma == 0 or weights.sum() < 2:
             break
         before = mean, sigma
-        mean, sigma, num_core = float(core.mean()), float(core.std()) / _CUT_VARIANCE**0.5, len(core)
+        num_core = int(weights.sum())
+        mean = float(np.average(core, weights=weights))
+        sigma = float(np.sqrt(np.average((core - mean) ** 2, weights=weights))) / _CUT_VARIANCE**0.5
         if abs(mean - before[0]) + abs(sigma - before[1]) < 1e-6 * sigma:
             break
     return mean, sigma, num_core
 
 
-def quantile_68(residuals: FloatArray) -> Quantile:
+def quantile_68(residuals: FloatArray, counts: NDArray[np.int64] | None = None, *, share: float = 0.68) -> Quantile:
     """Return the 68th percentile of the absolute values, shape (N,), with the error that their order gives.
 
     The number of values below the true percentile is binomial; one standard deviation of it up and down leads to two
     values, and half of their distance is the error. NaN without values.
 
+    Args:
+        residuals: Finite values, shape (N,).
+        counts: How often each of them occurs, shape (N,); once by default.
+        share: Another share than 68 %.
+
     Source: confidence intervals for quantiles from order statistics, e.g. David and Nagaraja, "Order Statistics"
         (2003), section 7.1.
     """
-    values = np.sort(np.abs(residuals))
+    values, weights = _sorted(np.abs(residuals), counts)
     if not len(values):
         return Quantile(float("nan"), float("nan"))
-    share = 0.68
-    spread = float(np.sqrt(share * (1.0 - share) / len(values)))
-    low, middle, high = np.quantile(values, np.clip([share - spread, share, share + spread], 0.0, 1.0))
+    spread = float(np.sqrt(share * (1.0 - share) / weights.sum()))
+    wanted = np.clip([share - spread, share, share + spread], 0.0, 1.0)
+    low, middle, high = weighted_quantiles(values, weights, wanted)
     return Quantile(float(middle), float(0.5 * (high - low)))
+
+
+def weighted_quantiles(values: FloatArray, counts: NDArray[np.int64], shares: FloatArray) -> FloatArray:
+    """Return the quantiles of ascending values that occur more than once, shape of ``shares``.
+
+    Between two values the quantile is interpolated; for counts of one it is that of ``numpy.quantile``.
+    """
+    last = np.cumsum(counts) - 1
+    first = last - counts + 1
+    return np.interp(np.asarray(shares) * last[-1], 0.5 * (first + last), values)

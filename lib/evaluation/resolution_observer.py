@@ -1,100 +1,99 @@
-"""Watches the validation of a regressor: resolutions after each epoch, predictions and figures at the end."""
+"""Watches the validation of a regressor: resolutions after each epoch."""
 
-import csv
-from collections.abc import Sequence
-from pathlib import Path
+from collections.abc import Callable, Sequence
+from typing import Final
 
 import numpy as np
-import torch
 from torch import Tensor
 
-from lib.atomic import atomic_path
 from lib.data.batch import EventBatch
-from lib.evaluation.figure_file import save_figure
-from lib.evaluation.figures import draw_resolutions
-from lib.evaluation.predictions import TaskPredictions
-from lib.evaluation.residuals import task_residuals
+from lib.evaluation.calibration import COVERED
+from lib.evaluation.class_counts import ClassCounts
+from lib.evaluation.distribution import Distribution
 from lib.evaluation.resolution import quantile_68
 from lib.geometry.coordinates import emission_vector, opening_angle
+from lib.geometry.sensors import FloatArray
+from lib.tasks.regression import ERROR_SUFFIX
 from lib.tasks.targets import Target
 from lib.training.protocol import StepOutput
 
 
 class ResolutionObserver:
-    """Collects predictions and truth of one validation at a time.
+    """Collects distributions of residuals of one validation at a time; memory does not grow with the events.
 
     Args:
         targets: What the regressor learns.
     """
 
     def __init__(self, targets: Sequence[Target]) -> None:
-        self._targets = [target for target in targets if target.transform != "classes"]
-        self._rows: list[dict[str, Tensor]] = []
-        self._last: dict[str, TaskPredictions] = {}
+        self._targets = targets
+        self._residuals: dict[str, Distribution] = {}
+        self._classes: dict[str, ClassCounts] = {}
 
     def validation_batch(self, batch: EventBatch, output: StepOutput) -> None:
         """Take in one batch; rows that only fill it up are left out."""
         real = batch.weight > 0
-        columns = {"run": batch.run, "event": batch.event}
         for target in self._targets:
-            columns[f"predicted {target.name}"] = output.outputs[target.name]
-            columns[f"true {target.name}"] = batch.truth[target.branch]
-        self._rows.append({name: values[real].cpu() for name, values in columns.items()})
+            predicted, true = (_array(one[real]) for one in (output.outputs[target.name], batch.truth[target.branch]))
+            if target.transform == "classes":
+                self._classes.setdefault(target.name, ClassCounts(target.width)).add(predicted, true)
+                continue
+            found = _METRICS[target.name](predicted, true)
+            if target.errors:
+                errors = _array(output.outputs[target.name + ERROR_SUFFIX][real])
+                found |= _pulls(target, predicted - true, errors)
+            for name, values in found.items():
+                self._residuals.setdefault(name, Distribution()).add(values)
 
     def validation_end(self, epoch: int) -> dict[str, float]:  # noqa: ARG002 - the same for every epoch
-        """Return the 68th percentiles of the residuals, in the units of the targets (degrees, GeV, s, cm)."""
-        columns = {name: torch.cat([rows[name] for rows in self._rows]).numpy() for name in self._rows[0]}
-        self._rows = []
-        self._last = {
-            target.name: TaskPredictions(
-                target,
-                run=columns["run"],
-                event=columns["event"],
-                predicted=columns[f"predicted {target.name}"],
-                true=columns[f"true {target.name}"],
-            )
-            for target in self._targets
+        """Return the 68th percentiles of the residuals, in the units of the targets (degrees, GeV, s, cm).
+
+        Calibration ratios are the 68.27th percentiles of the pulls; the score of classes is the share that is right.
+        """
+        metrics = {
+            name: quantile_68(*found.filled_bins(), share=COVERED if name.endswith("calibration") else 0.68).value
+            for name, found in self._residuals.items()
         }
-        metrics: dict[str, float] = {}
-        for predictions in self._last.values():
-            metrics |= resolution_metrics(predictions)
+        metrics |= {f"{name}_accuracy": found.score().accuracy for name, found in self._classes.items()}
+        self._residuals, self._classes = {}, {}
         return metrics
 
-    def write(self, folder: Path, run_name: str) -> list[Path]:
-        """Write predictions and a figure of each target, of the validation that ended last."""
-        paths = []
-        for name, predictions in self._last.items():
-            table = folder / f"predictions_{name}_{run_name}.csv"
-            write_predictions(predictions, table)
-            figure = folder / f"resolution_{name}_{run_name}.pdf"
-            quantities = task_residuals(name, predictions.predicted, predictions.true)
-            save_figure(draw_resolutions(f"{name}, {run_name}", quantities), figure)
-            paths += [table, figure]
-        return paths
+
+def _array(values: Tensor) -> FloatArray:
+    return values.cpu().numpy()
 
 
-def resolution_metrics(predictions: TaskPredictions) -> dict[str, float]:
-    """Return what is logged of one target after each validation."""
-    residual = predictions.predicted - predictions.true
-    match predictions.target.name:
-        case "angleVec":
-            return {"vector_res_68pct_deg": quantile_68(opening_angle(predictions.predicted, predictions.true)).value}
-        case "angle":
-            psi = opening_angle(emission_vector(predictions.predicted), emission_vector(predictions.true))
-            return {"val_resolution_deg": quantile_68(psi).value}
-        case "uvwFI":
-            axes = {f"{axis}_res_68pct": quantile_68(residual[:, i]).value for i, axis in enumerate("uvw")}
-            return {**axes, "uvw_dist_68pct": quantile_68(np.linalg.norm(residual, axis=1)).value}
-    return {f"{predictions.target.name}_res_68pct": quantile_68(residual[:, 0]).value}
+def _pulls(target: Target, residuals: FloatArray, errors: FloatArray) -> dict[str, FloatArray]:
+    names = [target.name] if target.width == 1 else [f"{target.name}_{label}" for label in target.labels]
+    return {f"{name}_calibration": residuals[:, i] / errors[:, i] for i, name in enumerate(names)}
 
 
-def write_predictions(predictions: TaskPredictions, path: Path) -> None:
-    """Write one line per event: run, event, then truth and prediction of each component."""
-    labels = predictions.target.labels
-    columns = [predictions.run, predictions.event, *predictions.true.T, *predictions.predicted.T]
-    with atomic_path(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file)
-        writer.writerow(
-            ["run", "event", *(f"true_{label}" for label in labels), *(f"pred_{label}" for label in labels)]
-        )
-        writer.writerows(zip(*(column.tolist() for column in columns), strict=True))
+def _angle(predicted: FloatArray, true: FloatArray) -> dict[str, FloatArray]:
+    return {"val_resolution_deg": opening_angle(emission_vector(predicted), emission_vector(true))}
+
+
+def _direction(predicted: FloatArray, true: FloatArray) -> dict[str, FloatArray]:
+    return {"angleVec_res_68pct": opening_angle(predicted, true)}
+
+
+def _energy(predicted: FloatArray, true: FloatArray) -> dict[str, FloatArray]:
+    return {"energy_res_68pct": (predicted - true)[:, 0]}
+
+
+def _timing(predicted: FloatArray, true: FloatArray) -> dict[str, FloatArray]:
+    return {"timing_res_68pct": (predicted - true)[:, 0]}
+
+
+def _position(predicted: FloatArray, true: FloatArray) -> dict[str, FloatArray]:
+    residual = predicted - true
+    axes = {f"{axis}_res_68pct": residual[:, i] for i, axis in enumerate("uvw")}
+    return {**axes, "uvw_dist_68pct": np.linalg.norm(residual, axis=1)}
+
+
+_METRICS: Final[dict[str, Callable[[FloatArray, FloatArray], dict[str, FloatArray]]]] = {
+    "angle": _angle,
+    "angleVec": _direction,
+    "energy": _energy,
+    "timing": _timing,
+    "uvwFI": _position,
+}

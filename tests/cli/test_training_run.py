@@ -13,9 +13,11 @@ from typing import Any
 import pytest
 import torch
 import yaml
+from matplotlib.figure import Figure
 
+from lib.cli import artifacts
 from lib.cli.entry import EXIT_DONE, EXIT_REQUEUE, EXIT_SKIP_CAP, EXIT_USER_ERROR, run_command
-from lib.evaluation.resolution_observer import ResolutionObserver
+from lib.evaluation import run_report, worst_events
 from lib.tasks.restore import load_trained
 from lib.training.checkpoint import BEST_NAME, LAST_NAME, Checkpoint
 from lib.training.epoch_sums import CLOCK_METRICS
@@ -38,6 +40,7 @@ MODEL = {
     "drop_path_rate": 0.2,
 }
 TRAINING = {"epochs": 2, "lr": 1e-3, "warmup_epochs": 0.5, "grad_accum_steps": 2, "amp": "none"}
+ARTIFACTS = ("--set", "checkpoint.save_artifacts=true")
 
 
 class PowerCutError(Exception):
@@ -82,7 +85,8 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "regressor": {"model": {**MODEL, "hidden_dim": 4}, "tasks": {"energy": {}, "uvwFI": {}}},
     }
     for kind, sections in head.items():
-        config = {"kind": kind, "data": data, "training": TRAINING, **sections}
+        checkpoint = {"save_artifacts": False}
+        config = {"kind": kind, "data": data, "training": TRAINING, "checkpoint": checkpoint, **sections}
         (folder / f"{kind}.yaml").write_text(yaml.safe_dump(config))
     return folder
 
@@ -225,14 +229,20 @@ def test_a_run_that_was_killed_before_its_first_checkpoint_is_the_same_run_in_th
     assert [run.info.status for run in work.runs("early").values()] == ["FINISHED"]
 
 
-def test_a_regressor_leaves_the_files_that_are_promised(work: Workplace) -> None:
-    assert work.run("regressor", "files") == EXIT_DONE
+def test_a_regressor_leaves_the_files_that_are_promised(work: Workplace, monkeypatch: pytest.MonkeyPatch) -> None:
+    # Every map of all sensors takes three seconds.
+    monkeypatch.setattr(worst_events, "NUM_WORST", 1)
+    monkeypatch.setattr(run_report, "draw_saliency", lambda *_: [Figure()])
+    assert work.run("regressor", "files", *ARTIFACTS) == EXIT_DONE
     names = {path.name for path in work.path("files", "").iterdir()}
     assert {
         BEST_NAME, LAST_NAME, "metrics.jsonl", "event_ledger.csv",
         "predictions_energy_files.csv", "predictions_uvwFI_files.csv",
         "resolution_energy_files.pdf", "resolution_uvwFI_files.pdf",
+        "saliency_profile_files.pdf", "face_weights_files.pdf", "worst_events",
     } <= names  # fmt: skip
+    worst = {path.name for path in work.path("files", "worst_events").iterdir()}
+    assert worst == {"worst_event_01_files.pdf"}
     assert not [name for name in names if "partial" in name]
     assert len(work.path("files", "predictions_energy_files.csv").read_text().splitlines()) == 1 + 10
     metrics = Journal(work.path("files", "")).read()[-1].metrics
@@ -261,17 +271,17 @@ def test_a_run_notes_where_its_events_went_and_what_its_sensors_lack(work: Workp
 def test_a_disk_that_is_full_at_the_end_spoils_no_training(
     work: Workplace, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    def full(self: ResolutionObserver, folder: Path, run_name: str) -> list[Path]:
+    def full(*_: object) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(ResolutionObserver, "write", full)
-    assert work.run("regressor", "full", "--set", "training.epochs=1") == EXIT_DONE
+    monkeypatch.setattr(artifacts, "write_report", full)
+    assert work.run("regressor", "full", "--set", "training.epochs=1", *ARTIFACTS) == EXIT_DONE
     assert "not every file about the best epoch could be written" in caplog.text
     assert work.last("full").epochs_done == 1
 
 
 def test_no_figures_are_drawn_unless_wanted(work: Workplace) -> None:
-    assert work.run("regressor", "plain", "--set", "checkpoint.save_artifacts=false") == EXIT_DONE
+    assert work.run("regressor", "plain") == EXIT_DONE
     assert not list(work.path("plain", "").glob("*.pdf"))
 
 

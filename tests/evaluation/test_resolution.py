@@ -118,7 +118,7 @@ def test_68_percent_of_a_known_row_of_values() -> None:
 
 
 def residuals(values: np.ndarray, *, is_distance: bool = False) -> Residuals:
-    return Residuals("u", "mm", values, np.zeros(len(values)), "difference", "true u (cm)", is_distance)
+    return Residuals("u", "mm", values, "difference", is_distance)
 
 
 def test_a_summary_counts_what_is_not_finite_apart() -> None:

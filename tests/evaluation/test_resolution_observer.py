@@ -1,9 +1,5 @@
 """Watching the validation of a regressor."""
 
-import csv
-from pathlib import Path
-
-import numpy as np
 import pytest
 import torch
 
@@ -50,34 +46,39 @@ def observer() -> ResolutionObserver:
 
 def test_metrics_are_68_percentiles_without_the_padding(observer: ResolutionObserver) -> None:
     metrics = observer.validation_end(0)
-    assert metrics["val_resolution_deg"] == pytest.approx(3.0, abs=1e-4)
-    assert metrics["uvw_dist_68pct"] == pytest.approx(1.3, rel=1e-5)
-    assert [metrics[f"{axis}_res_68pct"] for axis in "uvw"] == pytest.approx([0.3, 0.4, 1.2], rel=1e-5)
+    assert metrics["val_resolution_deg"] == pytest.approx(3.0, rel=1e-3)
+    # Distributions know a value to a thousandth.
+    assert metrics["uvw_dist_68pct"] == pytest.approx(1.3, rel=1e-3)
+    assert [metrics[f"{axis}_res_68pct"] for axis in "uvw"] == pytest.approx([0.3, 0.4, 1.2], rel=1e-3)
     # 68 % of a Gaussian lie within 0.994 sigma; 750 events know it to 4 %, and three of those are allowed.
     assert metrics["energy_res_68pct"] == pytest.approx(0.000994, rel=0.12)
     assert metrics["timing_res_68pct"] == pytest.approx(0.994e-10, rel=0.12)
 
 
 def test_each_validation_begins_anew(observer: ResolutionObserver) -> None:
-    observer.validation_end(0)
-    with pytest.raises(IndexError):
-        observer.validation_end(1)
+    assert observer.validation_end(0)
+    assert observer.validation_end(1) == {}
 
 
-def test_every_target_gets_its_table_and_its_figure(observer: ResolutionObserver, tmp_path: Path) -> None:
-    observer.validation_end(0)
-    names = {path.name for path in observer.write(tmp_path, "r")}
-    tasks = ("angle", "energy", "timing", "uvwFI")
-    assert names == {f"predictions_{task}_r.csv" for task in tasks} | {f"resolution_{task}_r.pdf" for task in tasks}
-    assert names == {path.name for path in tmp_path.iterdir()}
-    assert (tmp_path / "resolution_energy_r.pdf").read_bytes().startswith(b"%PDF")
-
-
-def test_the_table_holds_one_line_per_event(observer: ResolutionObserver, tmp_path: Path) -> None:
-    observer.validation_end(0)
-    observer.write(tmp_path, "r")
-    with (tmp_path / "predictions_uvwFI_r.csv").open(encoding="utf-8") as file:
-        rows = list(csv.DictReader(file))
-    assert list(rows[0]) == ["run", "event", "true_u", "true_v", "true_w", "pred_u", "pred_v", "pred_w"]
-    assert [int(row["event"]) for row in rows] == list(range(2 * SIZE - 50))
-    np.testing.assert_allclose([float(row["pred_w"]) for row in rows], 1.2, rtol=1e-6)
+def test_learnt_errors_are_judged_and_classes_counted() -> None:
+    tasks = TasksConfig.model_validate({"uvwFI": {"loss_fn": "gaussian_nll"}, "n_gamma": {}, "angleVec": {}})
+    observer = ResolutionObserver(enabled_targets(tasks))
+    generator = torch.Generator().manual_seed(1)
+    residual = torch.randn(SIZE, 3, generator=generator) * torch.tensor([0.2, 0.3, 0.4])
+    vector = torch.tensor([[-1.0, 0.0, 0.0]]).repeat(SIZE, 1)
+    batch = EventBatch(
+        x=torch.empty(SIZE, 0), valid=torch.empty(SIZE, 0),
+        truth={"uvwTruth": torch.zeros(SIZE, 3), "nGamma": torch.ones(SIZE, 1), "emiVec": vector},
+        run=torch.zeros(SIZE), event=torch.arange(SIZE), weight=torch.ones(SIZE), seed=0,
+    )  # fmt: skip
+    outputs = {
+        "uvwFI": residual, "uvwFI_sigma": torch.tensor([[0.2, 0.3, 0.2]]).repeat(SIZE, 1),
+        "n_gamma": torch.eye(5)[torch.arange(SIZE) % 2], "angleVec": vector,
+    }  # fmt: skip
+    observer.validation_batch(batch, StepOutput(torch.zeros(()), {}, outputs))
+    metrics = observer.validation_end(0)
+    # 400 events know a ratio to 5 %.
+    assert metrics["uvwFI_u_calibration"] == pytest.approx(1.0, abs=0.15)
+    assert metrics["uvwFI_w_calibration"] == pytest.approx(2.0, abs=0.3)
+    assert metrics["n_gamma_accuracy"] == 0.5
+    assert metrics["angleVec_res_68pct"] == 0.0
