@@ -93,7 +93,8 @@ def _health(
 
 
 def _assemble_regressor(config: RegressorConfig, normalization: Normalization) -> Assembly:
-    task = RegressionTask(config.tasks, normalization, config.training.channel_dropout_rate)
+    training = config.training
+    task = RegressionTask(config.tasks, normalization, training.channel_dropout_rate, reflect=training.reflect)
     model = Regressor(
         config.model,
         {target.name: target.head_width for target in task.targets},

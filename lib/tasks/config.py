@@ -140,6 +140,8 @@ class RegressorTrainingConfig(TrainingConfig):
 
     channel_dropout_rate: float = Field(0.0, ge=0, lt=1)
     """Probability that a sensor is taken out of a training event, as if it were dead."""
+    reflect: bool = False
+    """Mirror random training events along z, along phi, or both; the detector is symmetric, a surveyed one nearly."""
     loss_balance: Literal["manual", "auto"] = "manual"
     """How the losses of several targets are added: by their weights, or by weights that are learnt beside them."""
 

@@ -11,6 +11,7 @@ from lib.data.normalization import Normalization
 from lib.models.loss_balance import balanced
 from lib.models.regressor import BALANCE_PREFIX
 from lib.tasks.config import TaskConfig, TasksConfig, error_model
+from lib.tasks.reflection import Reflection
 from lib.tasks.target_loss import event_losses
 from lib.tasks.targets import Target, enabled_targets
 from lib.training.protocol import Prepared, StepOutput
@@ -26,15 +27,19 @@ class RegressionTask:
         tasks: Which targets are learnt, and with what loss.
         normalization: Supplies the sentinels of sensors that are dropped out.
         channel_dropout_rate: Probability that a sensor is taken out of a training event.
+        reflect: Mirror random training events.
     """
 
     run_metrics: frozenset[str] = frozenset()
 
-    def __init__(self, tasks: TasksConfig, normalization: Normalization, channel_dropout_rate: float) -> None:
+    def __init__(
+        self, tasks: TasksConfig, normalization: Normalization, channel_dropout_rate: float, *, reflect: bool = False
+    ) -> None:
         self.targets: Sequence[Target] = enabled_targets(tasks)
         self._settings: dict[str, TaskConfig] = tasks.enabled()
         self._sentinels = (normalization.sentinel_npho, normalization.sentinel_time)
         self._channel_dropout_rate = channel_dropout_rate
+        self._reflection = Reflection() if reflect else None
 
     @property
     def truth_branches(self) -> list[str]:
@@ -46,7 +51,9 @@ class RegressionTask:
         return self.score(model, self.prepare(batch, training=model.training))
 
     def prepare(self, batch: EventBatch, *, training: bool) -> Prepared[EventBatch]:
-        """Take random sensors out while training, and weigh the batch."""
+        """Mirror random events and take random sensors out while training, and weigh the batch."""
+        if training and self._reflection is not None:
+            batch = self._reflection.draw(batch)
         return Prepared(self._drop_channels(batch) if training else batch, totals={"weight": batch.weight.sum()})
 
     def score(self, model: nn.Module, prepared: Prepared[EventBatch]) -> StepOutput:

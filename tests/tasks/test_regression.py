@@ -207,3 +207,16 @@ def test_learnt_weights_are_those_of_the_sizes_of_the_losses(normalization, make
 def test_likelihoods_keep_their_own_scale() -> None:
     tasks = {"energy": {}, "timing": {"loss_fn": "laplace_nll"}, "uvwFI": {"loss_fn": "gaussian_nll"}, "n_gamma": {}}
     assert tasks_to_balance(TasksConfig.model_validate(tasks)) == ["energy", "n_gamma"]
+
+
+def test_events_are_mirrored_in_training_alone_and_with_their_truth(normalization, make_batch) -> None:
+    tasks = TasksConfig.model_validate({"uvwFI": {}})
+    task = RegressionTask(tasks, normalization, 0.0, reflect=True)
+    batch = make_batch(16)
+    assert task.prepare(batch, training=False).batch is batch
+    torch.manual_seed(1)
+    mirrored = task.prepare(batch, training=True).batch
+    signs = mirrored.truth["uvwTruth"] / batch.truth["uvwTruth"]
+    assert {tuple(row) for row in signs.tolist()} == {(u, v, 1.0) for u in (-1.0, 1.0) for v in (-1.0, 1.0)}
+    moved = (mirrored.x != batch.x).any(dim=2).any(dim=1)
+    assert torch.equal(moved, (signs < 0).any(dim=1))
