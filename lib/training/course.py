@@ -15,6 +15,9 @@ from typing import Any
 from lib.training.guard import GuardRecord
 from lib.training.guard_config import GuardConfig
 
+# Times the usual loss up to which one step counts in the average.
+_MOST = 10.0
+
 
 @dataclass
 class _Standing:
@@ -83,10 +86,12 @@ class Course:
     def _see_loss(self, loss: float) -> None:
         now, config = self._now, self._config
         now.row = 0
-        before = loss if math.isnan(now.average) else now.average
-        now.average = before + (1.0 - config.loss_decay) * (loss - before)
         # A loss that may be negative has no scale on which twice is much.
         usual = median(self._averages) if len(self._averages) == config.loss_window else math.inf
+        # A single loss beyond all measure, of a step that was scaled down, must not stand for fifty.
+        limited = min(loss, _MOST * usual) if usual > 0 else loss
+        before = limited if math.isnan(now.average) else now.average
+        now.average = before + (1.0 - config.loss_decay) * (limited - before)
         is_high = usual > 0 and now.average > config.loss_factor * usual
         now.high_steps = now.high_steps + 1 if is_high else 0
         self._averages.append(now.average)

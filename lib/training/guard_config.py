@@ -82,6 +82,9 @@ class GuardConfig(Section):
     """A skipped step's norm also exceeds the median norm by this factor."""
     min_spread: float = Field(0.05, gt=0)
     """Smallest standard deviation of the logarithm that is believed."""
+    max_spread: float = Field(0.5, gt=0)
+    """Largest standard deviation of the logarithm that is believed; where norms vary more than that, as with small
+    batches, a step 55 times above the median is skipped still."""
     level_shift_steps: int = Field(16, ge=2)
     """So many skips in a row with like norms are a new level, and it is accepted."""
     level_shift_factor: float = Field(2.0, gt=1)
@@ -99,6 +102,8 @@ class GuardConfig(Section):
     def _fits(self) -> "GuardConfig":
         if self.active_after > self.window:
             raise ValueError(f"active_after must not exceed window ({self.window})")
+        if self.min_spread > self.max_spread:
+            raise ValueError(f"min_spread must not exceed max_spread ({self.max_spread})")
         if self.clip_sigma > self.skip_sigma:
             raise ValueError(f"clip_sigma must not exceed skip_sigma ({self.skip_sigma})")
         if self.level_shift_steps > min(self.max_skips_in_row, self.window):

@@ -53,7 +53,8 @@ class NormWindow:
         config = self._config
         log_norm = norm.double().clamp(min=_SMALLEST_NORM).log()
         centre = self._window.nanmedian()
-        spread = (_MAD_TO_SIGMA * (self._window - centre).abs().nanmedian()).clamp(min=config.min_spread)
+        deviation = _MAD_TO_SIGMA * (self._window - centre).abs().nanmedian()
+        spread = deviation.clamp(config.min_spread, config.max_spread)
         distance = log_norm - centre
         active = self._admitted >= config.active_after
         far = active & (distance > config.skip_sigma * spread) & (distance > math.log(config.skip_factor))

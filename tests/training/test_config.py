@@ -80,6 +80,7 @@ def test_an_experiment_needs_a_name() -> None:
     ("values", "told"),
     [
         ({"window": 16, "active_after": 17}, r"active_after must not exceed window \(16\)"),
+        ({"min_spread": 0.6}, r"min_spread must not exceed max_spread \(0\.5\)"),
         ({"clip_sigma": 9.0}, r"clip_sigma must not exceed skip_sigma \(8\.0\)"),
         ({"level_shift_steps": 21}, "level_shift_steps must not exceed max_skips_in_row and window"),
     ],

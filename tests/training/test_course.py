@@ -49,6 +49,12 @@ def test_a_loss_that_stays_at_twice_its_median_is_trouble() -> None:
     assert see(high, [3.0]) == "the averaged loss of 2.969 is above 2 times its median of 1 for 5 steps"
 
 
+def test_a_few_losses_beyond_all_measure_are_not_a_course() -> None:
+    seen = Course(GuardConfig())
+    assert see(seen, [1.0] * 300 + [1e6] * 8 + [1.0] * 100) == ""
+    assert "the averaged loss" in see(seen, [1e6] * 60)
+
+
 def test_the_loss_must_stay_high_without_a_break() -> None:
     assert see(course(), ([1.0] * 20 + [3.0] * 4) * 5) == ""
 

@@ -99,6 +99,13 @@ def test_a_narrow_window_needs_three_times_the_median_to_skip() -> None:
     assert [usual for usual, _ in decide(window, [2.9, 3.1])] == [True, False]
 
 
+def test_where_norms_vary_widely_a_step_beyond_all_measure_is_skipped_still() -> None:
+    window = NormWindow(GuardConfig(), CPU)
+    assert skips(decide(window, clean(300, 6, spread=0.9))) == 0
+    # Eight standard deviations of 0.9 would be a factor of 1300.
+    assert decide(window, [200.0])[0][0] is False
+
+
 def test_a_new_level_is_accepted_after_sixteen_like_steps() -> None:
     window = NormWindow(GuardConfig(), CPU)
     decide(window, clean(200, 4))
