@@ -23,6 +23,7 @@ def main(arguments: Sequence[str]) -> int:
             batch_size=options.batch_size,
             num_threads=options.num_threads,
             compare_truth=options.compare_truth,
+            branches=dict(options.branch),
         )
     )
     sys.stdout.write(f"{options.output}: {result.num_events} events\n")
@@ -35,7 +36,7 @@ def _parse(arguments: Sequence[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m lib.infer", description=__doc__)
     parser.add_argument("--model", type=Path, required=True, metavar="X.onnx", help="file of macro/export_onnx.py")
     parser.add_argument(
-        "--input", nargs="+", required=True, metavar="PATH", help="ROOT files, folders, quoted globs or lists of these"
+        "--input", nargs="+", required=True, metavar="PATH", help="ROOT files, URLs, folders, quoted globs or lists"
     )
     parser.add_argument("--output", type=Path, required=True, metavar="X.root", help="file to write")
     parser.add_argument("--batch_size", type=_positive, default=32, metavar="N", help="events per run of the model")
@@ -45,7 +46,22 @@ def _parse(arguments: Sequence[str]) -> argparse.Namespace:
     parser.add_argument(
         "--compare_truth", action="store_true", help="print core width, 68 %% and bias against the truth of the input"
     )
+    parser.add_argument(
+        "--branch",
+        type=_renamed,
+        action="append",
+        default=[],
+        metavar="NAME=NAME_IN_FILE",
+        help="what a branch is called in the input, if not as in the training (npho=my_npho); may be repeated",
+    )
     return parser.parse_args(arguments)
+
+
+def _renamed(text: str) -> tuple[str, str]:
+    name, mark, name_in_file = text.partition("=")
+    if not (name and mark and name_in_file):
+        raise argparse.ArgumentTypeError(f"expected NAME=NAME_IN_FILE, got {text!r}")
+    return name, name_in_file
 
 
 def _positive(text: str) -> int:

@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import numpy as np
@@ -15,11 +16,14 @@ from onnx import TensorProto, helper
 from lib.cli.entry import run_command
 from lib.export.metadata import ModelMetadata, OutputDescription
 from lib.infer import main
+from tests.data.file_servers import HttpServer, http_server, xrootd_server
 
 RUN_COUNTS = {"b.root": (8, 30), "a.root": (5, 17)}
 
 
-def save_model(path: Path, *, npho_branch: str = "npho", tree: str = "tree") -> Path:
+def save_model(
+    path: Path, *, npho_branch: str = "npho", tree: str = "tree", branches: dict[str, str] | None = None
+) -> Path:
     """Write a model whose predictions are closed forms: the first photon count, and three times in nanoseconds."""
     energy, position = ("energy", ("energy",), "GeV", "energyTruth"), ("uvwFI", ("u", "v", "w"), "cm", "uvwTruth")
     metadata = ModelMetadata(
@@ -33,6 +37,7 @@ def save_model(path: Path, *, npho_branch: str = "npho", tree: str = "tree") -> 
         config_sha256="",
         revision="unknown",
         metrics={},
+        branches=branches or {},
     )
     constants = [
         helper.make_tensor("zero", TensorProto.INT64, [1], [0]),
@@ -160,6 +165,49 @@ def test_branches_and_tree_are_those_of_the_model(tmp_path: Path) -> None:
     assert run_command(main, arguments(model, tmp_path / "real.root", tmp_path / "p.root")) == 0
     with uproot.open(tmp_path / "p.root") as file:
         np.testing.assert_array_equal(file["tree/pred_energy"].array(library="np"), events["npho"][:, 0] + 1)
+
+
+def test_names_in_the_files_are_those_of_the_training_unless_others_are_given(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    # Of the names of the training, those are needed that are read.
+    model = save_model(tmp_path / "m.onnx", branches={"npho": "light", "run": "number", "energyTruth": "E"})
+    events = make_events(3, 4)
+    named = {"light": events["npho"], "time": events["time"], "number": events["run"], "event": events["event"]}
+    write_root(tmp_path / "a.root", named)
+    write_root(tmp_path / "b.root", {**{n: v for n, v in named.items() if n != "light"}, "npho": events["npho"]})
+    assert run_command(main, arguments(model, tmp_path / "a.root", tmp_path / "p.root")) == 0
+    others = ("--branch", "npho=npho")
+    assert run_command(main, arguments(model, tmp_path / "b.root", tmp_path / "q.root", *others)) == 0
+    for name in ("p.root", "q.root"):
+        with uproot.open(tmp_path / name) as file:
+            predicted = file["tree"].arrays(library="np")
+        np.testing.assert_array_equal(predicted["pred_energy"], events["npho"][:, 0])
+        np.testing.assert_array_equal(predicted["run"], events["run"])
+    capsys.readouterr()
+    message = refused(arguments(model, tmp_path / "b.root", tmp_path / "r.root"), capsys)
+    assert "no branch 'light', which is to serve as 'npho'" in message
+    assert "Set --branch." in message
+    message = refused(arguments(model, tmp_path / "b.root", tmp_path / "r.root", "--branch", "nphoo=x"), capsys)
+    assert "this model reads no 'nphoo'; nearest: npho" in message
+    with pytest.raises(SystemExit):
+        main(arguments(model, tmp_path / "b.root", tmp_path / "r.root", "--branch", "npho"))
+    assert "expected NAME=NAME_IN_FILE, got 'npho'" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("serve", [http_server, pytest.param(xrootd_server, marks=pytest.mark.server)])
+def test_files_on_servers_are_predicted_like_those_on_disks(
+    model: Path, data: Path, tmp_path: Path, serve: Callable[[Path], AbstractContextManager[HttpServer]]
+) -> None:
+    assert run_command(main, arguments(model, data, tmp_path / "p.root")) == 0
+    with serve(data) as server:
+        urls = [f"{server.url}/a.root", f"{server.url}/b.root"]
+        command = ["--model", str(model), "--output", str(tmp_path / "q.root"), "--input", *urls]
+        assert run_command(main, command) == 0
+    with uproot.open(tmp_path / "p.root") as local, uproot.open(tmp_path / "q.root") as remote:
+        expected, predicted = (file["tree"].arrays(library="np") for file in (local, remote))
+    for name, values in expected.items():
+        np.testing.assert_array_equal(predicted[name], values)
 
 
 def test_the_predictions_name_their_model(model: Path, data: Path, tmp_path: Path) -> None:

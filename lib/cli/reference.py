@@ -82,4 +82,6 @@ def _type_name(annotation: object) -> str:
         return ", ".join(f"`{argument}`" for argument in arguments)
     if get_origin(annotation) in {list, tuple}:
         return f"list of {_type_name(arguments[0])}"
+    if get_origin(annotation) is dict:
+        return f"mapping of {_type_name(arguments[0])} to {_type_name(arguments[1])}"
     return " or ".join(_type_name(argument) for argument in arguments)

@@ -26,6 +26,9 @@ N_GAMMA: Final = "nGamma"
 RUN: Final = "run"
 EVENT: Final = "event"
 
+# What ``data.branches`` may give another name.
+INPUT_NAMES: Final = (NPHO, RELATIVE_NPHO, TIME, RELATIVE_TIME)
+
 # A sensor without a value holds this; anything beyond the bound is read as "no value".
 NO_VALUE: Final = 1e10
 INVALID_ABOVE: Final = 9e9

@@ -29,6 +29,7 @@ class CacheSettings:
     def place(self, file: FileSchema) -> Path:
         """Return where the packed form of a file lies."""
         plan = self.plan
-        parts = (str(file.path.resolve()), plan.tree_name, plan.npho_branch, plan.time_branch)
+        parts = [str(file.path.resolve()), plan.tree_name, plan.npho_branch, plan.time_branch]
+        parts += [f"{name}={name_in_file}" for name, name_in_file in plan.renamed]
         key = hashlib.sha256("\n".join([*parts, self.normalization.fingerprint()]).encode()).hexdigest()[:16]
         return self.folder / f"{file.path.stem}-{key}.packed"

@@ -5,8 +5,23 @@ from typing import Annotated, Final, Literal, Self
 from pydantic import BeforeValidator, Field, field_validator, model_validator
 
 from lib.config import Section
-from lib.data.branches import EMISSION_ANGLE, ENERGY, NPHO, TIME, TIME_TRUTH, TREE_NAME, UVW
+from lib.data.branches import (
+    DEAD,
+    EMISSION_ANGLE,
+    ENERGY,
+    EVENT,
+    INPUT_NAMES,
+    NPHO,
+    NPHO_EXPECTED,
+    RUN,
+    TIME,
+    TIME_TRUTH,
+    TREE_NAME,
+    TRUTH_WIDTHS,
+    UVW,
+)
 from lib.data.expression import parse_expression
+from lib.errors import nearest
 from lib.geometry.coordinates import Fiducial
 
 # Names that stand for expressions: those of the tasks, and of single components.
@@ -95,6 +110,8 @@ class DataConfig(Section):
     """Branch of photon counts: npho or relative_npho."""
     time_branch: str = TIME
     """Branch of sensor times in seconds: time or relative_time."""
+    branches: dict[str, str] = Field({})
+    """Names of branches where files use others, such as {energyTruth: Etrue, run: runNumber}; ours first."""
     batch_size: int = Field(256, ge=1)
     """Events per step of one process."""
     chunksize: int = Field(4096, ge=1)
@@ -136,6 +153,17 @@ class DataConfig(Section):
     """Weights that flatten the spectrum of one to three quantities in training; none by default."""
     balance: BalanceConfig | None = None
     """Draw the events of each training epoch so that bins appear equally often; by default each event once."""
+
+    @model_validator(mode="after")
+    def _renamed_branches_are_known(self) -> Self:
+        known = (*INPUT_NAMES, *TRUTH_WIDTHS, NPHO_EXPECTED, DEAD, RUN, EVENT, self.npho_branch, self.time_branch)
+        for name in self.branches:
+            if name not in known:
+                raise ValueError(
+                    f"branches: {name!r} is no branch of this suite; nearest: {nearest(name, known)}. The name in the "
+                    "file stands on the right"
+                )
+        return self
 
     @model_validator(mode="after")
     def _cache_has_a_place(self) -> Self:

@@ -1,6 +1,7 @@
 """Where the values of a tree lie in its file: enough to read them without asking the ROOT library again."""
 
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -75,3 +76,16 @@ class TreeLayout:
     mtime_ns: int
     num_entries: int
     branches: dict[str, BranchLayout]
+
+    def renamed(self, names: Mapping[str, str]) -> "TreeLayout":
+        """Return the layout with further names for its branches.
+
+        Args:
+            names: Name in the file by the name that is used here; those that the file has not are left out.
+        """
+        known = {name: stored for name, stored in names.items() if stored in self.branches}
+        others = {name: branch for name, branch in self.branches.items() if name not in names}
+        return replace(
+            self,
+            branches=others | {name: replace(self.branches[it], name_in_file=it) for name, it in known.items()},
+        )

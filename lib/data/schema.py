@@ -29,12 +29,14 @@ class BranchAdvice:
         npho: About the photon counts.
         time: About the times.
         truth: About truth.
+        renamed: About branches whose names in the file were given.
     """
 
     tree: str = "Set data.tree_name"
     npho: str = "Set data.npho_branch"
     time: str = "Set data.time_branch"
     truth: str = "This training needs it as truth"
+    renamed: str = "Correct data.branches"
 
 
 @dataclass(frozen=True)
@@ -49,6 +51,7 @@ class BranchPlan:
         cut_branches: Branches of numbers that the selection looks at, with the highest component that it uses; None
             where a plain number is expected.
         advice: For the messages about what is missing.
+        renamed: Pairs of the name that is used here and the name in the files, for branches where they differ.
 
     Raises:
         DataError: If the width of a truth branch is not known.
@@ -60,6 +63,7 @@ class BranchPlan:
     truth_branches: tuple[str, ...] = ()
     cut_branches: tuple[tuple[str, int | None], ...] = ()
     advice: BranchAdvice = BranchAdvice()
+    renamed: tuple[tuple[str, str], ...] = ()
 
     def __post_init__(self) -> None:
         for name in self.truth_branches:
@@ -69,7 +73,8 @@ class BranchPlan:
     @classmethod
     def from_config(cls, config: DataConfig, truth_branches: Sequence[str]) -> "BranchPlan":
         """Return the plan of a configuration, with the truth that a task needs."""
-        return cls(config.tree_name, config.npho_branch, config.time_branch, tuple(truth_branches))
+        renamed = tuple(sorted(config.branches.items()))
+        return cls(config.tree_name, config.npho_branch, config.time_branch, tuple(truth_branches), renamed=renamed)
 
 
 @dataclass(frozen=True, eq=False)
@@ -157,8 +162,10 @@ def examine_files(paths: Sequence[InputPath], plan: BranchPlan) -> list[FileRepo
     return reports
 
 
-def _examine_tree(path: InputPath, layout: TreeLayout, plan: BranchPlan) -> FileReport:
-    problems: list[str] = []
+def _examine_tree(path: InputPath, stored: TreeLayout, plan: BranchPlan) -> FileReport:
+    layout = stored.renamed(dict(plan.renamed))
+    missing_names = {name: it for name, it in plan.renamed if it not in stored.branches}
+    problems = [_missing_in_file(path, name, it, stored, plan) for name, it in missing_names.items()]
     conversions: list[str] = []
     if layout.num_entries == 0:
         problems.append(f"{path}: tree {plan.tree_name!r} has no entries. Remove the file from the list.")
@@ -170,6 +177,8 @@ def _examine_tree(path: InputPath, layout: TreeLayout, plan: BranchPlan) -> File
     place = f"{path}: tree {plan.tree_name!r}"
     for name, width, advice in wanted:
         branch = layout.branches.get(name)
+        if name in missing_names:
+            continue
         if branch is None:
             missing = f"{place} has no branch {name!r}; nearest: {nearest(name, layout.branches)}."
             problems.append(_advised(missing, advice))
@@ -180,15 +189,25 @@ def _examine_tree(path: InputPath, layout: TreeLayout, plan: BranchPlan) -> File
             problems.append(_advised(f"{place}, branch {name!r}: {problem}", mend))
         elif width == NUM_SENSORS and np.dtype(branch.dtype).name != "float32":
             # Truth in double precision is usual; for sensors it doubles the reading.
-            stored = np.dtype(branch.dtype).name
-            conversions.append(f"branch {name!r} is stored as {stored} and is converted to float32.")
+            number = np.dtype(branch.dtype).name
+            conversions.append(f"branch {name!r} is stored as {number} and is converted to float32.")
     for name, component in plan.cut_branches:
+        if name in missing_names:
+            continue
         problem = _examine_cut(layout, name, component)
         if problem:
             problems.append(f"{place}: {problem} The selection of events looks at it.")
     if problems:
         return FileReport(path, None, tuple(problems), num_entries=layout.num_entries)
     return FileReport(path, FileSchema(path, layout, plan.npho_branch), (), tuple(conversions))
+
+
+def _missing_in_file(path: InputPath, name: str, name_in_file: str, stored: TreeLayout, plan: BranchPlan) -> str:
+    return _advised(
+        f"{path}: tree {plan.tree_name!r} has no branch {name_in_file!r}, which is to serve as {name!r}; nearest: "
+        f"{nearest(name_in_file, stored.branches)}.",
+        plan.advice.renamed,
+    )
 
 
 def _advised(problem: str, advice: str) -> str:

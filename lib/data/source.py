@@ -177,8 +177,9 @@ class EventReader:
             values = self._stored(file_index, name, first, last)
             here = into[first - start : last - start]
             if values.size != here.size:
+                file = self._files[file_index]
                 raise DataError(
-                    f"{self._files[file_index].path}: branch {name!r}, entries {first} to {last - 1}: expected "
+                    f"{file.path}: branch {file.name_in_file(name)!r}, entries {first} to {last - 1}: expected "
                     f"{into.shape[1]} values per event, got shape {values.shape}. Write the file anew."
                 )
             # More than 3.4e38 in a float64 branch becomes infinite, which counts as no value.

@@ -1,17 +1,18 @@
 """Streaming inference: from ROOT files through an exported model to a ROOT file, chunk by chunk."""
 
 import logging
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 
+from lib.data.branches import EVENT, RUN
 from lib.data.paths import resolve_paths
 from lib.data.schema import BranchAdvice, BranchPlan, FileSchema, check_files
 from lib.data.source import RawChunk, iterate_raw
 from lib.data.tree_reading import FloatArray
-from lib.errors import DataError
+from lib.errors import DataError, nearest
 from lib.export.event_progress import show_progress
 from lib.export.prediction_writer import prediction_file
 from lib.export.session import ExportedModel
@@ -36,6 +37,8 @@ class InferenceOptions:
         batch_size: Events per run of the model.
         num_threads: Threads of the model; 0 takes one per core.
         compare_truth: Whether the input holds the truth and the predictions are compared with it.
+        branches: Names of branches in the input, by the names that they have here, where they differ from those of
+            the training.
     """
 
     model: Path
@@ -44,6 +47,7 @@ class InferenceOptions:
     batch_size: int
     num_threads: int
     compare_truth: bool
+    branches: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,8 +79,14 @@ def infer(options: InferenceOptions) -> InferenceResult:
     metadata = model.metadata
     truth = tuple(output.truth_branch for output in metadata.values) if options.compare_truth else ()
     # The names come from the model and not from a configuration that could be changed.
-    advice = BranchAdvice(tree="", npho="", time="", truth="Leave out --compare_truth")
-    plan = BranchPlan(metadata.tree_name, metadata.npho_branch, metadata.time_branch, truth, advice=advice)
+    advice = BranchAdvice(tree="", npho="", time="", truth="Leave out --compare_truth", renamed="Set --branch")
+    needed = (metadata.npho_branch, metadata.time_branch, *truth, RUN, EVENT)
+    renamed = {name: it for name, it in metadata.branches.items() if name in needed} | _known(options.branches, needed)
+    plan = BranchPlan(
+        *(metadata.tree_name, metadata.npho_branch, metadata.time_branch, truth),
+        advice=advice,
+        renamed=tuple(sorted(renamed.items())),
+    )
     files = _check_inputs(options, plan)
     _refuse_overwriting(options.output, files)
     num_events = sum(file.num_entries for file in files)
@@ -90,6 +100,13 @@ def infer(options: InferenceOptions) -> InferenceResult:
             if comparison is not None:
                 comparison.add(predictions, chunk.truth)
     return InferenceResult(num_events, comparison)
+
+
+def _known(names: Mapping[str, str], needed: Sequence[str]) -> dict[str, str]:
+    for name in names:
+        if name not in needed:
+            raise DataError(f"--branch {name}: this model reads no {name!r}; nearest: {nearest(name, needed)}.")
+    return dict(names)
 
 
 def predict(model: ExportedModel, chunk: RawChunk, batch_size: int) -> dict[str, FloatArray]:

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Final, Literal, TypeAlias
 
@@ -51,6 +51,8 @@ class ModelMetadata:
         config_sha256: SHA-256 of the resolved configuration as canonical JSON.
         revision: Revision of the code that trained the model.
         metrics: Finite metrics of the epoch that was exported.
+        branches: Names that branches had in the files of the training, by the names that they have here, where they
+            differ.
     """
 
     kind: str
@@ -63,6 +65,7 @@ class ModelMetadata:
     config_sha256: str
     revision: str
     metrics: dict[str, float]
+    branches: dict[str, str] = field(default_factory=dict)
 
     def to_properties(self) -> dict[str, str]:
         """Return the properties to store: plain text as it is, everything else as JSON."""
@@ -121,4 +124,6 @@ class ModelMetadata:
             config_sha256=texts["config_sha256"],
             revision=texts["revision"],
             metrics=dict(json.loads(texts["metrics"])),
+            # Files of before branches could have other names lack it.
+            branches=dict(json.loads(texts.get("branches", "{}"))),
         )

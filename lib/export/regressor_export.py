@@ -99,6 +99,7 @@ def describe(trained: TrainedModel, targets: Sequence[Target]) -> ModelMetadata:
         revision=checkpoint.about["revision"],
         # JSON has no word for NaN.
         metrics={name: value for name, value in checkpoint.metrics.items() if math.isfinite(value)},
+        branches=checkpoint.config["data"].get("branches", {}),
     )
 
 

@@ -39,6 +39,15 @@ class HttpServer(ThreadingHTTPServer):
     def url(self) -> str:
         return f"http://127.0.0.1:{self.server_address[1]}"
 
+    def kill(self) -> None:
+        """Stop listening, and answer nobody who is still connected."""
+        self.num_failures = 1 << 62
+        self.shutdown()
+        self.server_close()
+
+    def handle_error(self, request, client_address):
+        """Say nothing: clients are cut off on purpose."""
+
 
 class _Handler(SimpleHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
@@ -94,8 +103,7 @@ def http_server(folder: Path, *, ranges: bool = True) -> Iterator[HttpServer]:
     try:
         yield server
     finally:
-        server.shutdown()
-        server.server_close()
+        server.kill()
         thread.join()
 
 

@@ -103,7 +103,7 @@ def regressor_checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
             nn.init.normal_(parameter, std=0.3)
     values = {
         "kind": "regressor",
-        "data": {"tree_name": "tree"},
+        "data": {"tree_name": "tree", "branches": {"npho": "my_npho"}},
         "model": config.model_dump(mode="json"),
         "tasks": TASKS.model_dump(mode="json"),
     }

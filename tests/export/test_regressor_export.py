@@ -65,6 +65,7 @@ def test_the_file_tells_where_it_comes_from(report: ExportReport, trained: Train
     canonical = json.dumps(config, sort_keys=True, separators=(",", ":"))
     assert metadata.kind == "regressor"
     assert (metadata.tree_name, metadata.npho_branch, metadata.time_branch) == ("tree", "npho", "relative_time")
+    assert metadata.branches == {"npho": "my_npho"}
     assert metadata.config_sha256 == hashlib.sha256(canonical.encode()).hexdigest()
     assert metadata.revision == "0123456789ab"
     assert Normalization.from_dict(metadata.normalization) == trained.normalization
