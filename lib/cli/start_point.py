@@ -34,6 +34,7 @@ ORDER_KEEPING_DATA = frozenset(
         "num_workers",
         "num_threads",
         "prefetch_factor",
+        "prefetch_chunks",
         "worker_timeout",
         "compiled",
         "cache",

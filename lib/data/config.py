@@ -128,6 +128,8 @@ class DataConfig(Section):
     readings as they were measured. The result is the same; events of the packed cache are normalized already."""
     prefetch_factor: int = Field(2, ge=1, le=64)
     """Chunks that each worker prepares ahead."""
+    prefetch_chunks: int = Field(1, ge=1, le=64)
+    """Chunks that the threads of the training process prepare ahead, where there are no workers; 48 kB an event."""
     worker_timeout: float = Field(300.0, gt=0)
     """Seconds without a chunk after which a worker that is waited for is ended and started anew."""
     on_bad: Literal["error", "quarantine"] = "error"
@@ -163,6 +165,15 @@ class DataConfig(Section):
                     f"branches: {name!r} is no branch of this suite; nearest: {nearest(name, known)}. The name in the "
                     "file stands on the right"
                 )
+        return self
+
+    @model_validator(mode="after")
+    def _prefetches_in_one_way(self) -> Self:
+        if self.num_workers and self.prefetch_chunks > 1:
+            raise ValueError(
+                f"prefetch_chunks: {self.prefetch_chunks} is for threads of the training process; with num_workers: "
+                f"{self.num_workers} set prefetch_factor, the chunks of each worker"
+            )
         return self
 
     @model_validator(mode="after")

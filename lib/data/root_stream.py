@@ -169,7 +169,7 @@ class RootStream:
                 begun = under_way[-1].batches[-1]
                 # Waiting for a pool means that the one before has been used up: the next takes its memory, and no
                 # thread is idle while the last blocks are filled.
-                if len(under_way) > 1:
+                if len(under_way) > self._config.prefetch_chunks:
                     yield under_way.popleft().result()
             while under_way:
                 yield under_way.popleft().result()

@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 import torch
+from pydantic import ValidationError
 
 from lib.data.batch import EventBatch
 from lib.data.config import NormalizationConfig
@@ -228,3 +229,21 @@ def test_the_next_pool_is_begun_before_the_last_blocks_of_one_are_waited_for(dat
     batches.close()
     # Whatever the abandoned epoch had begun does not disturb the next one.
     assert_same(list(stream.epoch(0)), list(training(data_config()).epoch(0)))
+
+
+@pytest.mark.parametrize("prefetch_chunks", [1, 3])
+def test_as_many_chunks_as_asked_for_are_prepared_ahead(data_config, monkeypatch, prefetch_chunks):
+    begun = []
+    original = PoolDataset.begin
+    monkeypatch.setattr(PoolDataset, "begin", lambda *arguments: begun.append(1) or original(*arguments))
+    reference = list(training(data_config(chunksize=16)).epoch(0))
+    begun.clear()
+    batches = training(data_config(chunksize=16, prefetch_chunks=prefetch_chunks)).epoch(0)
+    first = [next(batches)]
+    assert len(begun) == 1 + prefetch_chunks
+    assert_same(first + list(batches), reference)
+
+
+def test_chunks_ahead_are_asked_for_in_one_way(data_config):
+    with pytest.raises(ValidationError, match="with num_workers: 2 set prefetch_factor"):
+        data_config(num_workers=2, prefetch_chunks=3)
