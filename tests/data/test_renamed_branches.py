@@ -117,11 +117,13 @@ def test_a_name_that_files_lack_is_answered_with_the_nearest(data_config, rename
     config = data_config(**paths, branches={**NAMES, "npho": "mynpho", "event": "eventNumbr"})
     with pytest.raises(DataError, match=r"(?s)no branch 'mynpho', which is to serve as 'npho'; nearest: my_npho.*"):
         open_stream(config, NORMALIZATION, TRUTH, split="train", seed=4)
-    errors = [f.message for f in inspect_dataset(config, NormalizationConfig(), TRUTH) if f.severity == "error"]
+    found = inspect_dataset(config, NormalizationConfig(), TRUTH).findings
+    errors = [f.message for f in found if f.severity == "error"]
     assert sum("'eventNumbr', which is to serve as 'event'; nearest: eventNumber" in text for text in errors) == 6
     assert all("Correct data.branches." in text for text in errors if "to serve as" in text)
     config = data_config(**paths, branches=NAMES)
-    assert not [f for f in inspect_dataset(config, NormalizationConfig(), TRUTH) if "no branch" in f.message]
+    found = inspect_dataset(config, NormalizationConfig(), TRUTH).findings
+    assert not [f for f in found if "no branch" in f.message]
 
 
 def test_a_name_that_nobody_asks_for_is_refused():
