@@ -101,7 +101,7 @@ class DataConfig(Section):
     """Which events are read, and how."""
 
     train_path: str | list[str]
-    """Training files: a file, a folder, a glob, a text file with one of these per line, or a list of them."""
+    """Training files: a file, a URL, a folder, a glob, a text file with one of these per line, or a list of them."""
     val_path: str | list[str]
     """Validation files, like train_path."""
     tree_name: str = TREE_NAME

@@ -8,7 +8,7 @@ import pytest
 import torch
 from pydantic import ValidationError
 
-from lib.data.cache import CacheSettings
+from lib.data.cache_settings import CacheSettings
 from lib.data.config import DataConfig, NormalizationConfig
 from lib.data.inspection import inspect_dataset
 from lib.data.layout_index import record_hashes
