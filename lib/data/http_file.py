@@ -56,6 +56,8 @@ class HttpFile:
                 if answer.status_code == _UNSATISFIABLE or (answer.ok and answer.headers.get("Content-Length") == "0"):
                     return FileState(0, 0)
                 return self._state_of(answer)
+        except PassingError:
+            raise
         except (requests.RequestException, HTTPError, OSError) as error:
             raise PassingError(_cause(error)) from error
 
@@ -70,6 +72,8 @@ class HttpFile:
                     if not count:
                         raise PassingError(f"the answer ended after {done} of {len(into)} bytes")
                     done += count
+        except PassingError:
+            raise
         except (requests.RequestException, HTTPError, OSError) as error:
             raise PassingError(_cause(error)) from error
 
