@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -131,14 +131,16 @@ def rates(pair: Sequence[Callable[[], object]], events: int, *, device: str, sec
 
 
 def best_micro_batch(make: Callable[[int], Candidate], what: str, batch: int, device: str) -> Candidate:
-    """Return the candidate whose micro-batch is the fastest of a few."""
+    """Return the candidate whose micro-batch is the fastest of a few, each tried on one micro-batch."""
     sizes = [size for size in MICRO_BATCHES if size <= batch] if device == "cpu" else [batch]
-    candidates = [make(size) for size in sizes]
-    if len(candidates) == 1:
-        return candidates[0]
-    steps = [getattr(candidate, what) for candidate in candidates]
-    found = rates(steps, batch, device=device, seconds=0.0)
-    return max(zip(candidates, found, strict=True), key=lambda pair: statistics.median(pair[1]))[0]
+    if len(sizes) == 1:
+        return make(sizes[0])
+    found = {}
+    for size in sizes:
+        candidate = make(size)
+        one = replace(candidate, batch=candidate.batch.rows(0, size))
+        found[size] = max(rates([getattr(one, what)], size, device=device, seconds=0.0)[0])
+    return make(max(sizes, key=lambda size: found[size]))
 
 
 def compare(kind: str, options: argparse.Namespace) -> Iterator[BenchmarkRow]:
