@@ -5,7 +5,6 @@ quarter of a training step. Compiled from C it takes about as long as the forwar
 """
 
 import ctypes
-from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -16,6 +15,7 @@ from torch.autograd.function import once_differentiable
 from torch.nn import functional
 
 from lib.compiled import load_library
+from lib.nn.event_threads import for_each_part
 
 _LANES = 16
 _LARGEST = 7
@@ -88,31 +88,21 @@ def weight_gradient(image: Tensor, gradient: Tensor, size: int) -> Tensor:
     assert library is not None
     image, gradient = image.contiguous(), gradient.contiguous()
     num_events, height, width, channels = image.shape
-    parts = min(torch.get_num_threads(), num_events)
-    sums = torch.empty(parts, size, size, channels)
 
-    def add(part: int) -> int:
-        first, last = num_events * part // parts, num_events * (part + 1) // parts
-        return library.depthwise_weight_gradient(
-            ctypes.c_void_p(image[first:].data_ptr()),
-            ctypes.c_void_p(gradient[first:].data_ptr()),
-            ctypes.c_void_p(sums[part].data_ptr()),
+    def sum_events(first: int, last: int) -> Tensor:
+        sums = torch.empty(size, size, channels)
+        failed: int = library.depthwise_weight_gradient(
+            *(ctypes.c_void_p(tensor.data_ptr()) for tensor in (image[first:], gradient[first:], sums)),
             *(ctypes.c_int64(number) for number in (last - first, height, width, channels, size)),
             ctypes.c_int(image.dtype == torch.bfloat16),
         )
+        if failed:
+            raise MemoryError("no memory for the gradient of a depthwise convolution")
+        return sums
 
-    failures = [add(0)] if parts == 1 else list(_threads().map(add, range(parts)))
-    if any(failures):
-        raise MemoryError("no memory for the gradient of a depthwise convolution")
-    return sums.sum(dim=0).permute(2, 0, 1)[:, None]
+    return torch.stack(for_each_part(num_events, sum_events)).sum(dim=0).permute(2, 0, 1)[:, None]
 
 
 @cache
 def _library() -> ctypes.CDLL | None:
     return load_library(Path(__file__).with_name("depthwise.c"))
-
-
-@cache
-def _threads() -> ThreadPoolExecutor:
-    """Return threads that call the library, which lets go of Python's lock."""
-    return ThreadPoolExecutor(torch.get_num_threads(), "depthwise")

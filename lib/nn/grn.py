@@ -4,6 +4,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from lib.nn.gelu_squares import gelu_squares
+
 EXPANSION = 4
 
 
@@ -21,10 +23,17 @@ class GlobalResponseNorm(nn.Module):
         self.gamma = nn.Parameter(torch.zeros(dim))
         self.beta = nn.Parameter(torch.zeros(dim))
 
-    def scale(self, x: Tensor) -> Tensor:
-        """Return the factor of each channel, shape (B, 1, C) float32, for positions of shape (B, N, C)."""
-        # A sum over thousands of pixels is kept in float32; the offset keeps the root differentiable at zero.
-        squares = x.square().sum(dim=1, keepdim=True, dtype=torch.float32)
+    def scale(self, x: Tensor, squares: Tensor | None = None) -> Tensor:
+        """Return the factor of each channel, shape (B, 1, C) float32, for positions of shape (B, N, C).
+
+        Args:
+            x: The positions.
+            squares: Their squares summed over the positions, where somebody has them: (B, 1, C), float32.
+        """
+        if squares is None:
+            # A sum over thousands of pixels is kept in float32.
+            squares = x.square().sum(dim=1, keepdim=True, dtype=torch.float32)
+        # The offset keeps the root differentiable at zero.
         norm = torch.sqrt(squares + 1e-12)
         return 1.0 + self.gamma * norm / (norm.mean(dim=-1, keepdim=True) + 1e-6)
 
@@ -32,7 +41,7 @@ class GlobalResponseNorm(nn.Module):
         """Return the scaled positions, shape (B, N, C)."""
         return x * self.scale(x).to(x.dtype) + self.beta.to(x.dtype)
 
-    def then_linear(self, x: Tensor, linear: nn.Linear) -> Tensor:
+    def then_linear(self, x: Tensor, linear: nn.Linear, squares: Tensor | None = None) -> Tensor:
         """Return ``linear(self(x))``, with the factors carried by the weights of each event instead of its positions.
 
         The same function, but no copy of the image in the widest part of the block: a third less time on a CPU.
@@ -40,8 +49,9 @@ class GlobalResponseNorm(nn.Module):
         Args:
             x: Positions of shape (B, N, C).
             linear: A layer from C channels with a bias.
+            squares: As for ``scale``.
         """
-        weight = linear.weight * self.scale(x)  # (out, C) * (B, 1, C) -> (B, out, C)
+        weight = linear.weight * self.scale(x, squares)  # (out, C) * (B, 1, C) -> (B, out, C)
         bias = functional.linear(self.beta, linear.weight, linear.bias)
         return torch.baddbmm(bias, x, weight.to(x.dtype).transpose(1, 2))
 
@@ -62,5 +72,5 @@ class PointwiseLayers(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Transform positions of shape (B, N, C)."""
-        hidden = functional.gelu(self.expand(self.norm(x)))
-        return self.response_norm.then_linear(hidden, self.project)
+        hidden, squares = gelu_squares(self.expand(self.norm(x)))
+        return self.response_norm.then_linear(hidden, self.project, squares)

@@ -28,7 +28,7 @@ def test_a_change_travels_three_pixels_through_the_convolution() -> None:
     changed = x.clone()
     changed[0, 7, 7] = torch.tensor([1.0, -1.0])
     # Only the local part: the response norm compares whole images.
-    moved = (block.depthwise(changed.permute(0, 3, 1, 2)) != block.depthwise(x.permute(0, 3, 1, 2))).any(dim=1)[0]
+    moved = (block.depthwise(changed) != block.depthwise(x)).any(dim=-1)[0]
     rows, columns = torch.nonzero(moved, as_tuple=True)
     assert (rows.min(), rows.max(), columns.min(), columns.max()) == (4, 10, 4, 10)
 
