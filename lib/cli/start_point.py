@@ -211,8 +211,10 @@ def _resume_position(
     if is_asked_anew("reset_epoch", config, checkpoint, source):
         progress = Progress(best=checkpoint.best)
         trainer.forget_kept_states()
+        trainer.restart_schedule()
     elif is_asked_anew("refresh_lr", config, checkpoint, source):
         progress.schedule_start = progress.steps_done
+        trainer.restart_schedule()
     if progress.batches_done and not keeps_order:
         logger.warning("the order of events was changed, so the epoch that was under way begins anew")
         progress.batches_done = 0

@@ -28,12 +28,17 @@ class TrainingConfig(Section):
     """Passes over the training events."""
     lr: float = Field(3e-4, gt=0)
     """Peak learning rate."""
-    lr_scheduler: Literal["cosine", "none"] = "cosine"
-    """Course of the learning rate after warm-up: a half cosine down to lr_min, or constant."""
+    lr_scheduler: Literal["cosine", "onecycle", "plateau", "none"] = "cosine"
+    """Course of the learning rate: after warm-up a half cosine down to lr_min (cosine), constant (none), or constant
+    and lower whenever the validation loss no longer falls (plateau); onecycle rises along a half cosine first."""
     lr_min: float = Field(1e-6, ge=0)
     """Learning rate at the end of the cosine."""
-    warmup_epochs: float = Field(1.0, ge=0)
-    """Epochs of linear rise from 0; fractions count."""
+    warmup_epochs: float | None = Field(None, ge=0)
+    """Epochs of linear rise from 0; fractions count. By default 1; for onecycle 0.3 of all epochs, from lr / 25."""
+    plateau_patience: int | None = Field(None, ge=0)
+    """Epochs without a new lowest validation loss before plateau lowers the learning rate; by default 5."""
+    plateau_factor: float | None = Field(None, gt=0, lt=1)
+    """What plateau multiplies the learning rate with, never below lr_min; by default 0.5."""
     weight_decay: float = Field(0.05, ge=0)
     """Decoupled decay of weight matrices; norms, biases and embeddings are exempt."""
     amp: Precision | bool = "bf16"
@@ -50,6 +55,8 @@ class TrainingConfig(Section):
     fraction of the memory."""
     ema_decay: float = Field(0.999, ge=0, lt=1)
     """Decay per step of the averaged weights that are validated and exported; 0 switches averaging off."""
+    validate_trained_weights: bool = False
+    """Validate the weights as they were trained, too, beside the averaged ones: losses as val_trained/loss."""
     grad_clip: float | None = Field(1.0, gt=0)
     """Ceiling of the gradient norm; null for none."""
     grad_accum_steps: int = Field(1, ge=1)
@@ -77,9 +84,20 @@ class TrainingConfig(Section):
     def _fits(self) -> "TrainingConfig":
         if self.lr_min > self.lr:
             raise ValueError(f"lr_min must not exceed lr ({self.lr})")
-        if self.warmup_epochs > self.epochs:
+        if self.rise_epochs > self.epochs:
             raise ValueError(f"warmup_epochs must not exceed epochs ({self.epochs})")
+        if self.lr_scheduler != "plateau" and (self.plateau_patience, self.plateau_factor) != (None, None):
+            raise ValueError("plateau_patience and plateau_factor belong to lr_scheduler plateau; remove them")
+        if self.validate_trained_weights and not self.ema_decay:
+            raise ValueError("validate_trained_weights compares with averaged weights, and ema_decay 0 keeps none")
         return self
+
+    @property
+    def rise_epochs(self) -> float:
+        """Epochs of the rise, with the default of each scheduler."""
+        if self.warmup_epochs is not None:
+            return self.warmup_epochs
+        return 0.3 * self.epochs if self.lr_scheduler == "onecycle" else 1.0
 
     @property
     def precision(self) -> Precision:

@@ -19,6 +19,7 @@ from lib.training.finite_events import FiniteEvents
 from lib.training.guard import Guard
 from lib.training.meters import MeanMeters
 from lib.training.optimizer import build_optimizer, load_optimizer_state, set_learning_rate
+from lib.training.plateau import Plateau
 from lib.training.position import Progress
 from lib.training.profiler import build_profiler
 from lib.training.progress import EpochProgress, epoch_progress
@@ -78,6 +79,7 @@ class Trainer(Generic[B]):
         self._runner = BatchRunner(model, task, config, self._device, profiler=self._profiler)
         self._guard = Guard(config.guard, config.grad_clip, self._device, num_tensors=len(self._parameters))
         self._rollback = Rollback(config.guard)
+        self._plateau = _plateau(config)
         self._sums = EpochSums()
         self.optimizer = build_optimizer(model, lr=config.lr, weight_decay=config.weight_decay)
         self.average = WeightAverage(model, config.ema_decay) if config.ema_decay else None
@@ -96,13 +98,16 @@ class Trainer(Generic[B]):
             kind=config.lr_scheduler,
             peak=config.lr,
             floor=config.lr_min,
-            warmup_steps=round(config.warmup_epochs * self._steps_per_epoch),
+            warmup_steps=round(config.rise_epochs * self._steps_per_epoch),
             total_steps=config.epochs * self._steps_per_epoch,
             first_step=self.progress.schedule_start,
         )
 
     def _learning_rate(self, step: int) -> float:
-        return self._schedule.learning_rate(step) * self._rollback.learning_rate_factor(step)
+        rate = self._schedule.learning_rate(step)
+        if self._plateau.factor < 1.0:
+            rate = max(rate * self._plateau.factor, min(rate, self._config.lr_min))
+        return rate * self._rollback.learning_rate_factor(step)
 
     def run_epoch(self, watch: Watch | None = None) -> dict[str, float]:
         """Train and validate one epoch, or what is left of it, and return the metrics of the whole.
@@ -124,6 +129,8 @@ class Trainer(Generic[B]):
         metrics["lr"] = self._learning_rate(self.progress.steps_done - 1)
         metrics |= self.validate(epoch)
         self._rollback.see_validation(metrics["val/loss"])
+        if self._config.lr_scheduler == "plateau":
+            self._plateau.see(metrics["val/loss"])
         self._go_back()
         if profile is not None:
             logger.info("profile of epoch %d:\n%s", epoch + 1, profile.table().rstrip())
@@ -287,12 +294,16 @@ class Trainer(Generic[B]):
             InterruptedEpochError: If the watch wanted so; the trained weights are back in the model then.
         """
         if self.average is None:
-            return self._validate(epoch)
+            return self._validate(epoch, self._observers)
+        trained: dict[str, float] = {}
+        if self._config.validate_trained_weights:
+            found = self._validate(epoch, observers=())
+            trained = {f"val_trained/{name.removeprefix('val/')}": value for name, value in found.items()}
         with self.average.swapped():
-            return self._validate(epoch)
+            return self._validate(epoch, self._observers) | trained
 
     @torch.no_grad()
-    def _validate(self, epoch: int) -> dict[str, float]:
+    def _validate(self, epoch: int, observers: Sequence[Observer[B]]) -> dict[str, float]:
         self._watch.begins("validation")
         self.model.eval()
         meters, finite = MeanMeters(), FiniteEvents[B](self._runner.evaluate_eagerly)
@@ -301,7 +312,7 @@ class Trainer(Generic[B]):
             for batch in self._validation.epoch(0):
                 for part, output in finite.parts(batch, self._runner.evaluate(batch)):
                     meters.add(output.sums)
-                    for observer in self._observers:
+                    for observer in observers:
                         observer.validation_batch(part, output)
                 progress.advance(batch.num_events)
                 self._heed()
@@ -311,7 +322,7 @@ class Trainer(Generic[B]):
         if left_out:
             logger.warning("%d of %d validation events are not finite and left out of all means", left_out, seen)
         if left_out < seen:
-            for observer in self._observers:
+            for observer in observers:
                 metrics |= observer.validation_end(epoch)
         return {"val/loss": math.nan, **metrics, "val/nonfinite_events": float(left_out)}
 
@@ -323,16 +334,24 @@ class Trainer(Generic[B]):
         """Return weights, averages, optimizer, guard and the sums of the epoch under way, as checkpoints hold them."""
         self._look()
         content = self._content()
-        beside = {"skips": self._skips.state_dict(), "rollback": self._rollback.state_dict()}
+        beside = {
+            "skips": self._skips.state_dict(),
+            "rollback": self._rollback.state_dict(),
+            "plateau": self._plateau.state_dict(),
+        }
         return {**content, "guard": {**content["guard"], **beside}, "epoch_sums": self._sums.state_dict()}
 
     def load_guard(self, state: dict[str, Any]) -> None:
         """Go on with the guard's knowledge of a saved run."""
         statistics = dict(state)
-        for part, known in (("skips", self._skips), ("rollback", self._rollback)):
+        for part, known in (("skips", self._skips), ("rollback", self._rollback), ("plateau", self._plateau)):
             if part in statistics:
                 known.load_state_dict(statistics.pop(part))
         self._guard.load_state_dict(statistics)
+
+    def restart_schedule(self) -> None:
+        """Begin the course of the learning rate anew: forget for how long the loss has not fallen."""
+        self._plateau = _plateau(self._config)
 
     def forget_kept_states(self) -> None:
         """Know no older states and no earlier returns to them: steps are counted from 0 again."""
@@ -341,3 +360,8 @@ class Trainer(Generic[B]):
     def load_epoch_sums(self, state: dict[str, Any]) -> None:
         """Go on with the sums of an epoch that was left under way."""
         self._sums.load_state_dict(state, self._device)
+
+
+def _plateau(config: TrainingConfig) -> Plateau:
+    patience, factor = config.plateau_patience, config.plateau_factor
+    return Plateau(5 if patience is None else patience, 0.5 if factor is None else factor)

@@ -19,6 +19,8 @@ def check(schema: type[Section], **values: object) -> Section:
     [
         ({"lr": 1e-4, "lr_min": 1e-3}, r"lr_min must not exceed lr \(0\.0001\)"),
         ({"epochs": 2, "warmup_epochs": 3}, r"warmup_epochs must not exceed epochs \(2\)"),
+        ({"plateau_patience": 3}, r"plateau_patience and plateau_factor belong to lr_scheduler plateau"),
+        ({"ema_decay": 0.0, "validate_trained_weights": True}, r"validate_trained_weights compares with averaged"),
         ({"lr": 0.0}, r"lr: .*greater than 0, got 0\.0"),
         ({"ema_decay": 1.0}, r"ema_decay: .*less than 1, got 1\.0"),
         ({"grad_clip": 0.0}, r"grad_clip: .*greater than 0"),
@@ -88,3 +90,9 @@ def test_an_experiment_needs_a_name() -> None:
 def test_a_guard_that_contradicts_itself_is_refused(values: dict[str, float], told: str) -> None:
     with pytest.raises(ConfigError, match=told):
         check(GuardConfig, **values)
+
+
+def test_the_rise_has_a_default_for_each_scheduler() -> None:
+    rises = [TrainingConfig(lr_scheduler=kind, epochs=20).rise_epochs for kind in ("cosine", "onecycle", "plateau")]
+    assert rises == [1.0, 6.0, 1.0]
+    assert TrainingConfig(lr_scheduler="onecycle", epochs=20, warmup_epochs=0.5).rise_epochs == 0.5

@@ -30,3 +30,14 @@ def test_a_refreshed_schedule_begins_anew_and_ends_with_the_training() -> None:
     assert refreshed.learning_rate(50) == pytest.approx(1.0)
     assert refreshed.learning_rate(75) == pytest.approx(0.5 * (1 + math.cos(math.pi / 2)))
     assert refreshed.learning_rate(100) == pytest.approx(0.0)
+
+
+def test_one_cycle_rises_smoothly_from_a_25th_and_falls_to_the_floor() -> None:
+    cycle = Schedule("onecycle", peak=1.0, floor=0.001, warmup_steps=30, total_steps=100)
+    rates = [cycle.learning_rate(step) for step in range(100)]
+    assert rates[0] == pytest.approx(0.04 + 0.96 * 0.5 * (1 - math.cos(math.pi / 30)))
+    assert rates[14] == pytest.approx(0.52)
+    assert rates[29] == max(rates) == pytest.approx(1.0)
+    assert rates[:30] == sorted(rates[:30])
+    assert rates[30:] == sorted(rates[30:], reverse=True)
+    assert cycle.learning_rate(100) == pytest.approx(0.001)

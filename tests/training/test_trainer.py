@@ -143,3 +143,16 @@ def test_autocast_trains_in_bfloat16() -> None:
     run(trainer, 1)
     assert set(seen) == {torch.bfloat16}
     assert trainer.model[0].weight.dtype == torch.float32
+
+
+def test_trained_and_averaged_weights_are_validated_apart() -> None:
+    settings = {"epochs": 3, "ema_decay": 0.99}
+    both, averaged, trained = (
+        toy_trainer(**settings, validate_trained_weights=True), toy_trainer(**settings),
+        toy_trainer(epochs=3, ema_decay=0.0),
+    )  # fmt: skip
+    for _ in range(3):
+        metrics, of_average, of_trained = (trainer.run_epoch() for trainer in (both, averaged, trained))
+        assert metrics["val/loss"] == of_average["val/loss"]
+        assert metrics["val_trained/loss"] == of_trained["val/loss"] != metrics["val/loss"]
+    assert "val_trained/loss" not in of_average
