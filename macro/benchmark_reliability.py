@@ -4,6 +4,7 @@ The suites are those of tests/: what is counted here is what they assert.
 """
 
 import argparse
+import logging
 import os
 import sys
 import tempfile
@@ -83,11 +84,37 @@ def hostile_rows(folder: Path, short: bool) -> list[BenchmarkRow]:  # noqa: ARG0
     ]
 
 
+def root_rows(folder: Path, short: bool) -> list[BenchmarkRow]:
+    """Return how many ROOT files with one fault gave values that they do not mean, or ended reading without a name."""
+    from lib.data.mutant_trial import count_verdicts, try_mutants  # noqa: PLC0415
+
+    count = 100 if short else 1000
+    verdicts = count_verdicts(try_mutants(folder / "error", count, "error", seed=7))
+    verdicts += count_verdicts(try_mutants(folder / "quarantine", count, "quarantine", seed=8))
+    return [
+        BenchmarkRow("root_mutants_silent", verdicts["silent"], "files", n=2 * count),
+        BenchmarkRow("root_mutants_unnamed", verdicts["unnamed_error"] + verdicts["crash"], "files", n=2 * count),
+    ]
+
+
+def guard_rows(folder: Path, short: bool) -> list[BenchmarkRow]:  # noqa: ARG001 - simulated in memory
+    """Return how many of simulated healthy steps the guard skips."""
+    from lib.training.guard_config import GuardConfig  # noqa: PLC0415
+    from lib.training.norm_window import NormWindow  # noqa: PLC0415
+    from tests.training.test_norm_window import CPU, clean, decide, skips  # noqa: PLC0415
+
+    runs, steps = (1 if short else 5), 2000
+    false = sum(skips(decide(NormWindow(GuardConfig(), CPU), clean(steps, seed))) for seed in range(runs))
+    return [BenchmarkRow("false_skips", false, "steps", n=runs * steps)]
+
+
 # Each suite gets an empty folder and whether to be short; a further one is a further line.
 SUITES: dict[str, Suite] = {
     "kills": kill_rows,
     "flips": flip_rows,
     "hostile": hostile_rows,
+    "root": root_rows,
+    "guard": guard_rows,
 }
 
 
@@ -108,4 +135,6 @@ def main(arguments: Sequence[str]) -> int:
 
 
 if __name__ == "__main__":
+    # The suites break things on purpose; what is said about it would hide the rows.
+    logging.disable(logging.CRITICAL)
     sys.exit(run_command(main))
