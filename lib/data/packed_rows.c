@@ -103,22 +103,46 @@ void pack_rows(const float *x, const uint8_t *valid, int64_t events, int values,
     }
 }
 
-static void unpack_row(const uint16_t *restrict packed, int values, const float *scale, const float *sentinels,
-                       float *restrict x, uint8_t *restrict valid) {
-    float offset[LANES], step[LANES], sentinel[LANES];
+/* What is unpacked is more than any cache holds, so on x86 it goes past the caches: memory need not be read before it is
+ * written. Rows are whole multiples of 16 bytes; only their beginning has to be. */
+#ifdef __SSE2__
+#include <immintrin.h>
+#define STREAM_ALIGNMENT 16
+
+static inline void store_past_caches(void *to, const void *from, int size) {
+    for (int i = 0; i < size; i += 16)
+        _mm_stream_si128((__m128i *)((char *)to + i), _mm_loadu_si128((const __m128i *)((const char *)from + i)));
+}
+#else
+#define STREAM_ALIGNMENT 1
+#define store_past_caches memcpy
+#endif
+
+static void unpack_row(const uint16_t *restrict packed, const uint16_t *next, int values, const float *scale,
+                       const float *sentinels, float *restrict x, uint8_t *restrict valid) {
+    floats offset, step, sentinel;
     for (int k = 0; k < LANES; k++) {
         offset[k] = scale[2 * (k % 2)];
         step[k] = scale[2 * (k % 2) + 1];
         sentinel[k] = sentinels[k % 2];
     }
-    for (int i = 0; i < values; i += LANES)
-        for (int k = 0; k < LANES; k++) {
-            const int32_t level = packed[i + k];
-            const float value = offset[k] + step[k] * (float)level;
-            x[i + k] = level == NO_VALUE ? sentinel[k] : value;
+    const int streams = ((uintptr_t)x | (uintptr_t)valid) % STREAM_ALIGNMENT == 0;
+    for (int i = 0; i < values; i += LANES) {
+        /* Rows lie anywhere; the next one is on its way while this one is unpacked. */
+        __builtin_prefetch(next + i);
+        words row;
+        memcpy(&row, packed + i, sizeof row);
+        const integers level = __builtin_convertvector(row, integers), condition = level != NO_VALUE;
+        const floats value = choose(condition, offset + step * __builtin_convertvector(level, floats), sentinel);
+        const bytes is_valid = __builtin_convertvector(condition & 1, bytes);
+        if (streams) {
+            store_past_caches(x + i, &value, sizeof value);
+            store_past_caches(valid + i, &is_valid, sizeof is_valid);
+        } else {
+            memcpy(x + i, &value, sizeof value);
+            memcpy(valid + i, &is_valid, sizeof is_valid);
         }
-    for (int i = 0; i < values; i++)
-        valid[i] = packed[i] != NO_VALUE;
+    }
 }
 
 /* Rows at the addresses rows[k], with their scales and sums, to rows targets[k] of x and valid. Returns the first k whose
@@ -129,7 +153,7 @@ int64_t unpack_rows(const uint16_t *const *rows, const float *scales, const uint
         const int64_t to = targets[k] * values;
         if (sum_of(rows[k], values) != sums[k])
             return k;
-        unpack_row(rows[k], values, scales + 4 * k, sentinels, x + to, valid + to);
+        unpack_row(rows[k], rows[k + 1 < events ? k + 1 : k], values, scales + 4 * k, sentinels, x + to, valid + to);
     }
     return -1;
 }

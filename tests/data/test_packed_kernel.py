@@ -1,4 +1,5 @@
 import shutil
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -65,6 +66,22 @@ def test_both_forms_agree():
     for kernel, target in zip((compiled, plain), into, strict=True):
         kernel.unpack(PackedSet([first]), np.arange(5), np.arange(5), target)
     assert torch.allclose(into[0].x, into[1].x, atol=1e-6)
+
+
+@needs_compiler
+def test_memory_that_begins_anywhere_is_filled_alike():
+    kernel = packed_kernel(SENTINELS, compiled=True)
+    rows = example()
+    expected, into = round_trip(kernel, rows), RowMemory(len(rows), ()).lend()
+    odd = replace(
+        into,
+        x=torch.zeros(rows.x.numel() + 1)[1:].view(rows.x.shape),
+        valid=torch.zeros(rows.valid.numel() + 1, dtype=torch.bool)[1:].view(rows.valid.shape),
+    )
+    everything = np.arange(len(rows))
+    assert kernel.unpack(PackedSet([kernel.pack(rows, len(rows))]), everything, everything, odd) == -1
+    assert torch.equal(odd.x, expected.x)
+    assert torch.equal(odd.valid, expected.valid)
 
 
 @needs_compiler
