@@ -200,7 +200,8 @@ def rate_rows(
     context |= {"reference_micro_batch": limits[-1], "compile": own.runner.ladder.mode}
     reference = medians[1] if plain is not None else None
     yield BenchmarkRow(name, medians[0], "events/s", error, reference, len(found[0]), context)
-    peak = peak_tflops(torch.device(options.device), DTYPES[name.rpartition(".")[2]])
+    # By the same clock as the rates, or a busy machine would seem slower than the model on it.
+    peak = peak_tflops(torch.device(options.device), DTYPES[name.rpartition(".")[2]], time.process_time)
     if peak is not None:
         share = medians[0] * flops / (1e12 * peak)
         yield BenchmarkRow(f"peak_fraction.{name}", share, "of the matrix peak", n=len(found[0]), context=context)

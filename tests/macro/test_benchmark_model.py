@@ -30,7 +30,7 @@ def test_both_forms_agree_and_keep_what_is_counted(kind: str) -> None:
 def test_rows_have_the_names_that_others_read(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(benchmark_model, "peak_tflops", lambda device, dtype: 1.0)
+    monkeypatch.setattr(benchmark_model, "peak_tflops", lambda device, dtype, clock: 1.0)
     tiny = benchmark_model.configuration("mae", "quickstart", TINY)
     monkeypatch.setattr(benchmark_model, "configuration", lambda kind, preset, assignments: tiny)
     monkeypatch.setattr(benchmark_model, "first_step_row", lambda: benchmark_model.BenchmarkRow("first_step_s", 1, "s"))
