@@ -132,7 +132,7 @@ def rates(pair: Sequence[Callable[[], object]], events: int, *, device: str, sec
 
 def best_micro_batch(make: Callable[[int], Candidate], what: str, batch: int, device: str) -> Candidate:
     """Return the candidate whose micro-batch is the fastest of a few, each tried on one micro-batch."""
-    sizes = [size for size in MICRO_BATCHES if size <= batch] if device == "cpu" else [batch]
+    sizes = [size for size in MICRO_BATCHES if size <= batch and device == "cpu"] or [batch]
     if len(sizes) == 1:
         return make(sizes[0])
     found = {}
