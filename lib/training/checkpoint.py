@@ -77,6 +77,16 @@ class Checkpoint:
             guard={**copied(moving), **kept},
         )
 
+    def without_kept_states(self) -> Self:
+        """Return the same checkpoint without the older states that the guard may go back to.
+
+        These are most of its size. A run that goes on from it keeps its first state at its first look.
+        """
+        rollback = self.guard.get("rollback")
+        if rollback is None:
+            return self
+        return replace(self, guard={**self.guard, "rollback": {**rollback, "kept": []}})
+
     def save(self, path: Path) -> None:
         """Write the checkpoint as one sealed file, whole or not at all."""
         content: Content = {field.name: getattr(self, field.name) for field in fields(self)}

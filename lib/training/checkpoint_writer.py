@@ -77,7 +77,9 @@ class CheckpointWriter:
         for name in names:
             path = self._folder / name
             try:
-                checkpoint.save(path)
+                # The best one is copied, exported and read far more often than gone on from.
+                content = checkpoint.without_kept_states() if name == BEST_NAME else checkpoint
+                content.save(path)
             except OSError as error:
                 logger.warning("%s: not saved (%s); the older one is untouched and the training goes on", path, error)
                 return False
