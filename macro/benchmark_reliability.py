@@ -18,6 +18,8 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 from lib.cli.entry import EXIT_DONE, run_command
 from lib.evaluation.benchmark_row import BenchmarkRow
 
+# Events of a batch; the guard's own price does not depend on it.
+OVERHEAD_EVENTS = 64
 Suite = Callable[[Path, bool], list[BenchmarkRow]]
 
 
@@ -108,6 +110,23 @@ def guard_rows(folder: Path, short: bool) -> list[BenchmarkRow]:  # noqa: ARG001
     return [BenchmarkRow("false_skips", false, "steps", n=runs * steps)]
 
 
+def overhead_rows(folder: Path, short: bool) -> list[BenchmarkRow]:  # noqa: ARG001 - measured in memory
+    """Return what the guard adds to a step of the quickstart regressor, in processor time."""
+    from lib.cli.assembly import assemble  # noqa: PLC0415
+    from lib.data.normalization import Normalization  # noqa: PLC0415
+    from lib.training.guard_overhead import measure_guard_overhead  # noqa: PLC0415
+    from macro.benchmark_model import configuration, random_batch  # noqa: PLC0415
+
+    config = configuration("regressor", "quickstart", [])
+    parts = assemble(config, Normalization.from_config(config.normalization))
+    prepared = parts.task.prepare(random_batch(config, OVERHEAD_EVENTS, "cpu"), training=True)
+    repetitions = 5 if short else 30
+    found = measure_guard_overhead(
+        parts.model, lambda: parts.task.score(parts.model, prepared).loss, repetitions=repetitions
+    )
+    return [BenchmarkRow("guard_overhead_percent", found.percent, "%", reference=1.0, n=repetitions)]
+
+
 # Each suite gets an empty folder and whether to be short; a further one is a further line.
 SUITES: dict[str, Suite] = {
     "kills": kill_rows,
@@ -115,6 +134,7 @@ SUITES: dict[str, Suite] = {
     "hostile": hostile_rows,
     "root": root_rows,
     "guard": guard_rows,
+    "overhead": overhead_rows,
 }
 
 
