@@ -20,6 +20,7 @@ class EventBatch:
         event: Event number, shape (B,), int64.
         weight: Weight of each event in losses and means, shape (B,); 0 for rows that only fill up the last batch.
         seed: Seed for whatever is drawn for this batch, such as masks: a function of data seed, epoch and batch number.
+        epoch: Which one the batch belongs to, for what changes in the course of a training.
         pending: Normalization that ``to`` will apply; until then ``x`` holds photons and seconds, 1e10 where
             there is no valid value. None when the inputs are normalized.
     """
@@ -31,6 +32,7 @@ class EventBatch:
     event: Tensor
     weight: Tensor
     seed: int
+    epoch: int = 0
     pending: Normalization | None = None
 
     @property

@@ -56,7 +56,13 @@ class EventRows:
 
 
 def as_batches(
-    rows: EventRows, num_events: int, seed: int, *, training: bool, pending: Normalization | None = None
+    rows: EventRows,
+    num_events: int,
+    seed: int,
+    *,
+    training: bool,
+    epoch: int = 0,
+    pending: Normalization | None = None,
 ) -> Iterator[EventBatch]:
     """Yield rows as a batch; those beyond the events, or marked as unreadable, become copies with weight 0.
 
@@ -66,6 +72,7 @@ def as_batches(
         seed: Of the batch.
         training: Whether a batch without a readable event is an error; otherwise none is yielded. Shuffled batches
             lose only a few events, but in the order of the files neighbours are lost together.
+        epoch: Of the batch.
         pending: Normalization that the device applies; see ``EventBatch``.
 
     Raises:
@@ -89,6 +96,7 @@ def as_batches(
         event=rows.event,
         weight=rows.weight,
         seed=seed,
+        epoch=epoch,
         pending=pending,
     )
 

@@ -116,7 +116,7 @@ class PackedStream:
                 npho_valid = rows.valid[:num_events, :, 0]
                 npho_count.add(NphoCount(npho_valid.numel(), int((~npho_valid).sum()), None))
             seed = batch_seed(self._seed, epoch, batch)
-            yield from as_batches(rows, num_events, seed, training=self._training)
+            yield from as_batches(rows, num_events, seed, training=self._training, epoch=epoch)
 
     def _fill(self, drawn: IndexArray, positions: IndexArray) -> tuple[EventRows, list[Fault]]:
         rows = self._memory.lend()

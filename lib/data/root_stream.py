@@ -151,7 +151,7 @@ class RootStream:
 
     def _as_batches(self, rows: EventRows, num_events: int, epoch: int, batch: int) -> Iterator[EventBatch]:
         seed = batch_seed(self._seed, epoch, batch)
-        return as_batches(rows, num_events, seed, training=self._training, pending=self._pending)
+        return as_batches(rows, num_events, seed, training=self._training, epoch=epoch, pending=self._pending)
 
     def _filled(self, requests: list[PoolRequest]) -> Iterator[FilledPool]:
         """Yield the batches of each pool; one that a pool does not fill comes again, completed, with the next."""

@@ -1,6 +1,6 @@
 """Restoring sensors that are hidden from the model: masked autoencoding and inpainting.
 
-Both hide a random share of the valid sensors of each event and score what the model says about exactly those.
+Both hide some of the valid sensors of each event and score what the model says about exactly those.
 Sensors without a value are neither drawn nor scored.
 """
 
@@ -10,10 +10,9 @@ from lib.data.batch import EventBatch
 from lib.data.normalization import Normalization
 from lib.tasks.config import RestorationTrainingConfig
 from lib.tasks.losses import DEFAULT_BETA, elementwise_loss
-from lib.tasks.masking import batch_generator, draw_hidden
+from lib.tasks.mask_drawing import NPHO_CHANNEL, TIME_CHANNEL, MaskDrawing
 from lib.training.protocol import Prepared, StepOutput
 
-NPHO_CHANNEL, TIME_CHANNEL = 0, 1
 NANOSECOND = 1e-9
 
 
@@ -32,7 +31,7 @@ class RestorationTask:
     def __init__(
         self, mask_ratio: float, channels: int, normalization: Normalization, training: RestorationTrainingConfig
     ) -> None:
-        self._mask_ratio = mask_ratio
+        self._masks = MaskDrawing(training.masking, mask_ratio, training.time.mask_ratio_scale)
         self._channels = channels
         self._normalization = normalization
         self._loss_fn = training.loss_fn
@@ -40,17 +39,16 @@ class RestorationTask:
 
     @property
     def truth_branches(self) -> list[str]:
-        """No truth is needed: the sensors themselves are the target."""
-        return []
+        """The sensors themselves are the target; masks may need lists of dead channels."""
+        return self._masks.truth_branches
 
     def step(self, model: nn.Module, batch: EventBatch) -> StepOutput:
         """Prepare and score a whole batch."""
         return self.score(model, self.prepare(batch, training=model.training))
 
-    def prepare(self, batch: EventBatch, *, training: bool) -> Prepared[EventBatch]:  # noqa: ARG002
+    def prepare(self, batch: EventBatch, *, training: bool) -> Prepared[EventBatch]:
         """Hide sensors, in training and validation alike, and count those that are scored."""
-        has_npho = batch.valid[..., NPHO_CHANNEL]
-        hidden = draw_hidden(has_npho, self._mask_ratio, batch_generator(batch.seed, batch.x.device))
+        hidden = self._masks.draw(batch, training=training)
         scored = self._scored(batch, hidden).sum(dim=(0, 1))
         return Prepared(batch, {"hidden": hidden}, {"scored": scored, "weight": batch.weight.sum()})
 
