@@ -18,6 +18,7 @@ from lib.models.regressor import Regressor
 from lib.tasks.constant_predictor import TruthMean, VisibleMean
 from lib.tasks.regression import RegressionTask, tasks_to_balance
 from lib.tasks.restoration import RestorationTask
+from lib.tasks.targets import head_scales
 from lib.training.health import ConstantPredictor, LearningHealth
 from lib.training.protocol import Observer, Prepared, StepOutput
 
@@ -100,6 +101,7 @@ def _assemble_regressor(config: RegressorConfig, normalization: Normalization) -
         {target.name: target.head_width for target in task.targets},
         normalization,
         balanced_tasks=tasks_to_balance(config.tasks) if config.training.loss_balance == "auto" else [],
+        scales=head_scales(task.targets),
     )
     observer = ResolutionObserver(task.targets)
     about = {"targets": {target.name: target.as_dict() for target in task.targets}}

@@ -19,8 +19,8 @@ def shape_table(encoder: Encoder, config: EncoderConfig) -> str:
         "| face | " + " | ".join(f"stage {stage + 1}" for stage in range(num_stages)) + " | averaged | token |",
         "|---|" + "---|" * (num_stages + 2),
     ]
-    for name in encoder.token_faces:
-        network = encoder.faces[name].network
+    for name, face in encoder.faces.items():
+        network = face.network
         if isinstance(network, RectangularNetwork):
             grids = [f"{height} x {width}" for height, width in network.grids]
             pooled = f"{POOLED_SHAPE[0]} x {POOLED_SHAPE[1]}"

@@ -1,10 +1,13 @@
 """Settings of the encoder and of the three models."""
 
-from typing import Literal, TypeAlias
+from typing import Final, Literal, TypeAlias
 
 from pydantic import Field, model_validator
 
 from lib.config import Section
+
+SMALLEST_FOVEA: Final = 5
+"""A smaller window would not hold the spot whose width tells the depth."""
 
 PredictChannels: TypeAlias = Literal["npho", "npho+time"]
 
@@ -27,6 +30,8 @@ class EncoderConfig(Section):
     """Blocks of each stage."""
     inner_patch: int = Field(1, ge=1, le=8)
     """Side, in sensors, of the patches into which the stem of the inner face divides it; 1 keeps every sensor."""
+    face_patch: int = Field(1, ge=1, le=4)
+    """The same for the images of the outer and the two side faces."""
     encoder_dim: int = Field(1024, ge=8)
     """Width of a face token."""
     num_heads: int = Field(8, ge=1)
@@ -37,6 +42,20 @@ class EncoderConfig(Section):
     """Transformer layers over the face tokens."""
     face_position: Literal["learned", "geometric"] = "learned"
     """What tells the fusion which face a token comes from: an embedding, or the face's centre and normal."""
+    fovea_side: int = Field(17, ge=0, le=43)
+    """Side, in sensors, of the window around the brightest place of the inner face that becomes a token of its own, at
+    full resolution; odd, or 0 for none."""
+    fovea_patch: int = Field(1, ge=1, le=4)
+    """Side, in sensors, of the patches into which the stem divides the window; 1 keeps every sensor."""
+    fovea_dims: tuple[int, ...] = (32, 64)
+    """Channels of the stages of the window's network."""
+    fovea_depths: tuple[int, ...] = (1, 1)
+    """Blocks of each stage of the window's network; may be 0."""
+    fovea_dense_layers: int = Field(1, ge=0)
+    """Layers over the whole window at once, after its stages."""
+    physics_skip: bool = True
+    """Whether sums of the faces, centroids, a rough point and the mean of all times become a token and, in a regressor,
+    reach each head directly, which then learns corrections to them."""
     drop_path_rate: float = Field(0.1, ge=0, lt=1)
     """Largest probability of leaving out a block, reached at the deepest one."""
 
@@ -46,6 +65,12 @@ class EncoderConfig(Section):
             raise ValueError(f"encoder_dim must be a multiple of num_heads ({self.num_heads})")
         if len(self.stage_dims) != len(self.stage_depths) or not self.stage_dims:
             raise ValueError("stage_dims and stage_depths must have the same length, at least 1")
+        if len(self.fovea_dims) != len(self.fovea_depths) or not self.fovea_dims:
+            raise ValueError("fovea_dims and fovea_depths must have the same length, at least 1")
+        if min(self.fovea_dims) < 1 or min(self.fovea_depths) < 0:
+            raise ValueError("every number of fovea_dims must be at least 1, and of fovea_depths at least 0")
+        if self.fovea_side and (self.fovea_side % 2 == 0 or self.fovea_side < SMALLEST_FOVEA):
+            raise ValueError(f"fovea_side must be odd and at least {SMALLEST_FOVEA}, or 0 for no fovea")
         if min((*self.stage_dims, *self.stage_depths, *(self.outer_fine_pool or ())), default=1) < 1:
             raise ValueError("every number of stage_dims, stage_depths and outer_fine_pool must be at least 1")
         if self.outer_fine_pool and (45 % self.outer_fine_pool[0] or 72 % self.outer_fine_pool[1]):

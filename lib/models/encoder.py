@@ -1,4 +1,6 @@
-"""The encoder: sensors of the six faces to one token per face, fused by a transformer."""
+"""The encoder: sensors of the six faces to tokens, fused by a transformer."""
+
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -7,15 +9,33 @@ from torch import Tensor, nn
 from lib.data.normalization import Normalization
 from lib.geometry.faces import rectangular_face, staggered_face
 from lib.geometry.outer_grid import outer_grid
-from lib.geometry.sensors import IndexArray
+from lib.geometry.sensors import NUM_SENSORS, IndexArray
 from lib.models.config import EncoderConfig
+from lib.models.event_summary import NUM_SUMMARY_FEATURES, EventSummary, Summarizer
 from lib.models.face_networks import RectangularNetwork, StaggeredNetwork
+from lib.models.fovea import FoveaNetwork
 from lib.models.position import GeometricPosition, LearnedPosition
 from lib.models.sensor_inputs import OuterImage, RectangularImage, SensorFeatures, StaggeredSensors
 from lib.nn.drop_path import drop_path_rates
+from lib.nn.precise import in_float32
 from lib.nn.transformer import TransformerLayer
 
 SPLIT_FACES = ("outer_coarse", "outer_dense")
+FOVEA, SUMMARY = "fovea", "summary"
+WINDOW_SIDE = 17
+"""Side of the window that the rough point is taken from where there is no fovea."""
+
+
+class Encoded(NamedTuple):
+    """An event as the encoder sees it.
+
+    Attributes:
+        tokens: Shape (B, T, D).
+        summary: What was computed without weights; None without ``physics_skip``.
+    """
+
+    tokens: Tensor
+    summary: EventSummary | None
 
 
 class FaceEncoder(nn.Module):
@@ -37,7 +57,9 @@ class FaceEncoder(nn.Module):
             return
         image = OuterImage(config.outer_fine_pool, normalization) if name == "outer" else RectangularImage(name)
         self.gather = image
-        self.network = RectangularNetwork(image.shape, config, config.inner_patch if name == "inner" else 1)
+        self.network = RectangularNetwork(
+            image.shape, config, config.inner_patch if name == "inner" else config.face_patch
+        )
 
     def forward(self, features: Tensor) -> Tensor:
         """Return the token, shape (B, D), from features of shape (B, 4760, 4)."""
@@ -48,7 +70,7 @@ class Encoder(nn.Module):
     """Sensors to tokens.
 
     Attributes:
-        token_faces: Name of the face, or of the lattice of the outer face, that each token describes.
+        token_faces: What each token describes: a face, a lattice of the outer face, the ``fovea``, or the ``summary``.
 
     Args:
         config: Its settings.
@@ -58,9 +80,15 @@ class Encoder(nn.Module):
     def __init__(self, config: EncoderConfig, normalization: Normalization) -> None:
         super().__init__()
         outer = ("outer",) if config.outer_mode == "finegrid" else SPLIT_FACES
-        self.token_faces = ("inner", *outer, "us", "ds", "top", "bottom")
+        names = ("inner", *outer, "us", "ds", "top", "bottom")
+        extra = (*((FOVEA,) if config.fovea_side else ()), *((SUMMARY,) if config.physics_skip else ()))
+        self.token_faces = (*names, *extra)
         self.features = SensorFeatures(normalization)
-        self.faces = nn.ModuleDict({name: FaceEncoder(name, config, normalization) for name in self.token_faces})
+        self.faces = nn.ModuleDict({name: FaceEncoder(name, config, normalization) for name in names})
+        self.has_skip = config.physics_skip
+        self.summarize = Summarizer(config.fovea_side or WINDOW_SIDE, normalization) if extra else None
+        self.fovea = _fovea(config) if config.fovea_side else None
+        self.embed_summary = nn.Linear(NUM_SUMMARY_FEATURES, config.encoder_dim) if config.physics_skip else None
         self.position: nn.Module
         if config.face_position == "learned":
             self.position = LearnedPosition(len(self.token_faces), config.encoder_dim)
@@ -72,23 +100,47 @@ class Encoder(nn.Module):
         )
         self.norm = nn.LayerNorm(config.encoder_dim)
 
-    def forward(self, x: Tensor, valid: Tensor) -> Tensor:
-        """Return the tokens of the faces.
+    def encode(self, x: Tensor, valid: Tensor) -> Encoded:
+        """Return tokens and summary.
 
         Args:
             x: Normalized npho and time of each sensor, shape (B, 4760, 2); ignored where not valid.
             valid: True where a value was measured, shape (B, 4760, 2).
-
-        Returns:
-            Tokens in the order of ``token_faces``, shape (B, T, D).
         """
         features = self.features(x, valid)
-        tokens = torch.stack([self.faces[name](features) for name in self.token_faces], dim=1)
-        return self.norm(self.fusion(self.position(tokens)))
+        tokens = [face(features) for face in self.faces.values()]
+        summary = self.summarize(x, valid) if self.summarize is not None else None
+        if self.fovea is not None:
+            tokens.append(self.fovea(summary))
+        if self.embed_summary is not None:
+            assert summary is not None
+            tokens.append(in_float32(self.embed_summary, summary.features))
+        fused = self.fusion(self.position(torch.stack([token.float() for token in tokens], dim=1)))
+        return Encoded(self.norm(fused), summary if self.has_skip else None)
+
+    def forward(self, x: Tensor, valid: Tensor) -> Tensor:
+        """Return the tokens of ``encode``, in the order of ``token_faces``, shape (B, T, D)."""
+        return self.encode(x, valid).tokens
+
+
+def _fovea(config: EncoderConfig) -> FoveaNetwork:
+    return FoveaNetwork(
+        config.fovea_side,
+        patch=config.fovea_patch,
+        dims=config.fovea_dims,
+        depths=config.fovea_depths,
+        num_dense=config.fovea_dense_layers,
+        token_dim=config.encoder_dim,
+        drop_path_rate=config.drop_path_rate,
+    )
 
 
 def token_sensors(name: str) -> IndexArray:
     """Return the ids of the sensors that a token describes, ascending."""
+    if name == SUMMARY:
+        return np.arange(NUM_SENSORS)
+    if name == FOVEA:
+        name = "inner"
     if name == "outer":
         return outer_grid().covered_ids
     if name in {"top", "bottom"}:

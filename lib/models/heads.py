@@ -1,31 +1,77 @@
 """Heads that read physical quantities off the tokens."""
 
+import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from lib.models.anchors import Anchor
+from lib.nn.precise import in_float32
+
 
 class RegressionHead(nn.Module):
-    """One hidden layer over the tokens of all faces side by side.
+    """Two hidden layers over the tokens of all faces side by side, and over the summary of the event.
 
     Side by side, because where the light falls is told by which face saw it; a mean over faces would forget that.
+    With a summary, what the layers say is a correction: it is added, in units of the anchor's error, to the anchor.
 
     Args:
         num_tokens: Tokens of an event.
         dim: Width of a token.
-        hidden_dim: Width of the hidden layer.
+        hidden_dim: Width of the hidden layers.
         out_dim: Numbers that are predicted.
+        num_features: Features of the summary; 0 without one.
     """
 
-    def __init__(self, num_tokens: int, dim: int, hidden_dim: int, out_dim: int) -> None:
+    def __init__(self, num_tokens: int, dim: int, hidden_dim: int, out_dim: int, num_features: int = 0) -> None:
         super().__init__()
         self.norm = nn.LayerNorm(num_tokens * dim)
         self.hidden = nn.Linear(num_tokens * dim, hidden_dim)
+        self.skip = SummaryBranch(num_features, hidden_dim) if num_features else None
+        self.second = PreciseLayer(hidden_dim)
         self.out = nn.Linear(hidden_dim, out_dim)
 
-    def forward(self, tokens: Tensor) -> Tensor:
-        """Return predictions of shape (B, out_dim) for tokens of shape (B, T, D)."""
-        hidden = functional.gelu(self.hidden(self.norm(tokens.flatten(1))))
-        return linear_in_float32(hidden, self.out)
+    def forward(self, tokens: Tensor, features: Tensor | None = None, anchor: Anchor | None = None) -> Tensor:
+        """Return predictions of shape (B, out_dim).
+
+        Args:
+            tokens: Shape (B, T, D).
+            features: Of the summary, shape (B, P).
+            anchor: Scaled, of the first columns of the prediction.
+        """
+        hidden = self.hidden(self.norm(tokens.flatten(1))).float()
+        if self.skip is not None and features is not None:
+            hidden = hidden + in_float32(self.skip, features)
+        hidden = in_float32(self.second, functional.gelu(hidden))
+        said = linear_in_float32(hidden, self.out)
+        if anchor is None:
+            return said
+        width = anchor.value.shape[1]
+        return torch.cat([anchor.value + anchor.spread * said[:, :width], said[:, width:]], dim=1)
+
+
+class SummaryBranch(nn.Module):
+    """Two layers over the summary of an event."""
+
+    def __init__(self, num_features: int, hidden_dim: int) -> None:
+        super().__init__()
+        self.expand = nn.Linear(num_features, hidden_dim)
+        self.project = nn.Linear(hidden_dim, hidden_dim)
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Return (B, hidden_dim) for features of shape (B, P)."""
+        return self.project(functional.gelu(self.expand(features)))
+
+
+class PreciseLayer(nn.Module):
+    """A residual layer."""
+
+    def __init__(self, dim: int) -> None:
+        super().__init__()
+        self.layer = nn.Linear(dim, dim)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Transform (B, dim)."""
+        return x + functional.gelu(self.layer(x))
 
 
 def linear_in_float32(x: Tensor, layer: nn.Linear) -> Tensor:

@@ -1,11 +1,13 @@
 """The masked autoencoder: restores hidden sensors from the tokens of the visible ones."""
 
+import torch
 from torch import Tensor, nn
 
 from lib.data.normalization import Normalization
 from lib.geometry.sensors import FACE_NAMES, INNER_SHAPE, SIDE_SHAPE
 from lib.models.config import MaeModelConfig, num_channels
 from lib.models.decoders import OuterDecoder, RectangularDecoder, StaggeredDecoder
+from lib.models.encoder import FOVEA
 from lib.models.encoder_model import EncoderModel
 from lib.models.sensor_order import in_sensor_order
 from lib.nn.initialization import initialize
@@ -28,10 +30,9 @@ class MaskedAutoencoder(EncoderModel):
     def __init__(self, config: MaeModelConfig, normalization: Normalization) -> None:
         super().__init__(config, normalization)
         faces = self.encoder.token_faces
-        # In the split mode the outer face has two tokens; its decoder reads both.
-        self.token_slices = {face: _token_slice(face, faces) for face in FACE_NAMES}
+        self.token_places = {face: _token_places(face, faces) for face in FACE_NAMES}
         self.decoders = nn.ModuleDict(
-            {face: _decoder(face, self.token_slices[face], config) for face in FACE_NAMES},
+            {face: _decoder(face, len(self.token_places[face]), config) for face in FACE_NAMES},
         )
         initialize(self)
 
@@ -48,19 +49,20 @@ class MaskedAutoencoder(EncoderModel):
         """
         tokens = self.encoder(x, valid & ~hidden[..., None])
         faces = {
-            face: decoder(tokens[:, self.token_slices[face]].flatten(1)) for face, decoder in self.decoders.items()
+            face: decoder(torch.cat([tokens[:, place] for place in self.token_places[face]], dim=1))
+            for face, decoder in self.decoders.items()
         }
         return in_sensor_order(faces).float()
 
 
-def _token_slice(face: str, token_faces: tuple[str, ...]) -> slice:
-    """Return where the tokens of a face lie."""
-    places = [place for place, name in enumerate(token_faces) if name.split("_")[0] == face]
-    return slice(places[0], places[-1] + 1)
+def _token_places(face: str, token_faces: tuple[str, ...]) -> list[int]:
+    """Return where the tokens that tell of a face lie: its own, both lattices of the outer face, the fovea's."""
+    telling = {face, FOVEA} if face == "inner" else {face}
+    return [place for place, name in enumerate(token_faces) if name.split("_")[0] in telling]
 
 
-def _decoder(face: str, tokens: slice, config: MaeModelConfig) -> nn.Module:
-    token_dim = (tokens.stop - tokens.start) * config.encoder_dim
+def _decoder(face: str, num_tokens: int, config: MaeModelConfig) -> nn.Module:
+    token_dim = num_tokens * config.encoder_dim
     dim, channels = config.decoder_dim, num_channels(config.predict_channels)
     if face == "outer":
         return OuterDecoder(token_dim=token_dim, dim=dim, num_channels=channels)

@@ -6,8 +6,10 @@ from typing import Final
 from torch import Tensor, nn
 
 from lib.data.normalization import Normalization
+from lib.models.anchors import ANCHORS, TargetScale
 from lib.models.config import RegressorModelConfig
 from lib.models.encoder_model import EncoderModel
+from lib.models.event_summary import NUM_SUMMARY_FEATURES
 from lib.models.heads import RegressionHead
 from lib.models.loss_balance import LossBalance
 from lib.nn.initialization import initialize, shrink_outputs
@@ -24,6 +26,8 @@ class Regressor(EncoderModel):
         head_dims: Numbers that each task predicts, by task name.
         normalization: The transform that made the inputs.
         balanced_tasks: Tasks whose loss weights are learnt.
+        scales: How the heads of tasks that have an anchor speak of physical values; the others learn theirs from
+            nothing. Not used without ``physics_skip``.
     """
 
     def __init__(
@@ -33,12 +37,15 @@ class Regressor(EncoderModel):
         normalization: Normalization,
         *,
         balanced_tasks: Sequence[str] = (),
+        scales: Mapping[str, TargetScale] | None = None,
     ) -> None:
         super().__init__(config, normalization, freeze=config.freeze_encoder)
         num_tokens = len(self.encoder.token_faces)
+        num_features = NUM_SUMMARY_FEATURES if config.physics_skip else 0
+        self.scales = {name: scale for name, scale in (scales or {}).items() if name in ANCHORS}
         self.heads = nn.ModuleDict(
             {
-                name: RegressionHead(num_tokens, config.encoder_dim, config.hidden_dim, out_dim)
+                name: RegressionHead(num_tokens, config.encoder_dim, config.hidden_dim, out_dim, num_features)
                 for name, out_dim in head_dims.items()
             }
         )
@@ -59,8 +66,12 @@ class Regressor(EncoderModel):
             the size of its loss, a scalar. It is among the outputs because the gradients of distributed training and
             of a compiled model come from what the forward pass uses.
         """
-        tokens = self.encoder(x, valid)
-        said = {name: head(tokens) for name, head in self.heads.items()}
+        tokens, summary = self.encoder.encode(x, valid)
+        if summary is None:
+            said = {name: head(tokens) for name, head in self.heads.items()}
+        else:
+            anchors = {name: ANCHORS[name](summary).scaled(scale) for name, scale in self.scales.items()}
+            said = {name: head(tokens, summary.features, anchors.get(name)) for name, head in self.heads.items()}
         if self.balance is not None:
             said |= {BALANCE_PREFIX + name: size for name, size in self.balance().items()}
         return said

@@ -2,10 +2,12 @@
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from lib.data.normalization import Normalization
 from lib.geometry.faces import rectangular_face, staggered_face
 from lib.geometry.outer_grid import FINE_SHAPE, outer_grid
+from lib.nn.precise import in_float32
 
 NUM_FEATURES = 4
 """Normalized npho, normalized time, and whether (or for which share of a cell) each was measured."""
@@ -91,36 +93,38 @@ class OuterImage(nn.Module):
 
     sensor_ids: Tensor
     share: Tensor
+    cells: Tensor
     sentinels: Tensor
 
     def __init__(self, pool: tuple[int, int] | None, normalization: Normalization) -> None:
         super().__init__()
-        self.pool = pool or (1, 1)
-        self.shape = (FINE_SHAPE[0] // self.pool[0], FINE_SHAPE[1] // self.pool[1])
+        along_z, along_phi = pool or (1, 1)
+        self.window = float(along_z * along_phi)
+        self.shape = (FINE_SHAPE[0] // along_z, FINE_SHAPE[1] // along_phi)
         self.normalization = normalization
         self.register_buffer("sentinels", sentinel_inputs(normalization), persistent=False)
         grid = outer_grid()
-        share = 1.0 / torch.as_tensor(grid.cells_per_sensor, dtype=torch.float32)
-        self.register_buffer("sensor_ids", torch.as_tensor(grid.sensor_ids.flatten()), persistent=False)
-        self.register_buffer("share", share.flatten()[:, None], persistent=False)
-
-    def _merge(self, cells: Tensor) -> Tensor:
-        """Sum cells of shape (B, 45 * 72, C) over the windows: (B, h, w, C)."""
-        (height, width), (along_z, along_phi) = self.shape, self.pool
-        windows = cells.unflatten(1, (height, along_z, width, along_phi))
-        return windows.sum(dim=(2, 4))
+        owner = functional.one_hot(torch.tensor(grid.owner), len(grid.covered_ids)).flatten(0, 1)  # (45 * 72, 234)
+        windows = owner.unflatten(0, (self.shape[0], along_z, self.shape[1], along_phi)).sum(dim=(1, 3)).flatten(0, 1)
+        self.register_buffer("sensor_ids", torch.as_tensor(grid.covered_ids), persistent=False)
+        self.register_buffer("share", (1.0 / owner.sum(dim=0))[:, None], persistent=False)
+        self.register_buffer("cells", windows.float().T.contiguous(), persistent=False)
 
     def forward(self, features: Tensor) -> Tensor:
         """Return (B, h, w, 4) from the features of all sensors, (B, 4760, 4)."""
-        window = float(self.pool[0] * self.pool[1])
-        cells = features.index_select(1, self.sensor_ids)
-        x, measured = cells[..., :2], cells[..., 2:]
+        sensors = features.index_select(1, self.sensor_ids)
+        x, measured = sensors[..., :2], sensors[..., 2:]
         npho = self.normalization.inverse_npho(x[..., :1]) * self.share
-        totals = self._merge(torch.cat([npho, x[..., 1:]], dim=-1) * measured)
-        count = self._merge(measured)
+        terms = torch.cat([torch.cat([npho, x[..., 1:]], dim=-1) * measured, measured], dim=-1)
+        # A product with the numbers of cells that each window shares with each sensor: the sum over cells, at once.
+        totals, count = in_float32(self._merge, terms).unflatten(1, self.shape).split(2, dim=-1)
         means = totals / count.clamp_min(1.0)
-        charge = means[..., 0] * window + NO_CHARGE
+        charge = means[..., 0] * self.window + NO_CHARGE
         # Only the count is transformed: a mean of normalized times is the normalized mean already.
         charge_input = self.normalization.apply(charge, torch.zeros_like(charge))[0][..., 0]
         merged = torch.where(count > 0, torch.stack([charge_input, means[..., 1]], dim=-1), self.sentinels)
-        return torch.cat([merged, count / window], dim=-1)  # two values and two flags
+        return torch.cat([merged, count / self.window], dim=-1)  # two values and two flags
+
+    def _merge(self, sensors: Tensor) -> Tensor:
+        """Sum sensors of shape (B, 234, C) over the cells of each window: (B, h * w, C)."""
+        return torch.matmul(sensors.transpose(1, 2), self.cells.to(sensors.dtype)).transpose(1, 2)

@@ -44,14 +44,18 @@ class GlobalResponseNorm(nn.Module):
     def then_linear(self, x: Tensor, linear: nn.Linear, squares: Tensor | None = None) -> Tensor:
         """Return ``linear(self(x))``, with the factors carried by the weights of each event instead of its positions.
 
-        The same function, but no copy of the image in the widest part of the block: a third less time on a CPU.
+        The same function, but no copy of the image in the widest part of the block: a third less time on a CPU. Images
+        of fewer positions than the layer has outputs are smaller than the weights, and scaled themselves.
 
         Args:
             x: Positions of shape (B, N, C).
             linear: A layer from C channels with a bias.
             squares: As for ``scale``.
         """
-        weight = linear.weight * self.scale(x, squares)  # (out, C) * (B, 1, C) -> (B, out, C)
+        scale = self.scale(x, squares)
+        if x.shape[1] < linear.out_features:
+            return linear(x * scale.to(x.dtype) + self.beta.to(x.dtype))
+        weight = linear.weight * scale  # (out, C) * (B, 1, C) -> (B, out, C)
         bias = functional.linear(self.beta, linear.weight, linear.bias)
         return torch.baddbmm(bias, x, weight.to(x.dtype).transpose(1, 2))
 

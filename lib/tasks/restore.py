@@ -14,7 +14,7 @@ from lib.models.mae import MaskedAutoencoder
 from lib.models.regressor import Regressor
 from lib.tasks.config import TasksConfig
 from lib.tasks.regression import tasks_to_balance
-from lib.tasks.targets import Target, enabled_targets
+from lib.tasks.targets import Target, enabled_targets, head_scales
 from lib.training.checkpoint import Checkpoint, load_weights
 
 Model = Regressor | MaskedAutoencoder | Inpainter
@@ -69,6 +69,7 @@ def _build(checkpoint: Checkpoint, targets: Sequence[Target], normalization: Nor
                 {target.name: target.head_width for target in targets},
                 normalization,
                 balanced_tasks=tasks_to_balance(_tasks(checkpoint, path)) if has_balance else [],
+                scales=head_scales(targets),
             )
         case "mae":
             return MaskedAutoencoder(validate(MaeModelConfig, settings), normalization)

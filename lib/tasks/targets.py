@@ -5,6 +5,7 @@ so that models trained on different samples speak the same language; they travel
 """
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import ClassVar, Final, Literal, TypeAlias
 
@@ -12,6 +13,7 @@ import torch
 from torch import Tensor
 
 from lib.data import branches
+from lib.models.anchors import TargetScale
 from lib.tasks.config import ErrorModel, TasksConfig, error_model
 
 # Largest logarithm of a predicted error in scaled units. The bound is smooth, so that no gradient dies on it.
@@ -199,3 +201,12 @@ def enabled_targets(tasks: TasksConfig) -> list[Target]:
         for name, task in tasks.enabled().items()
     }
     return [replace(target, errors=errors) for target, errors in chosen.values()]
+
+
+def head_scales(targets: Sequence[Target]) -> dict[str, TargetScale]:
+    """Return how the heads of quantities speak of physical values, by name of the target; classes have no scale."""
+    return {
+        target.name: TargetScale(target.centre, target.scale, logarithmic=target.transform == "logarithmic")
+        for target in targets
+        if target.transform != "classes"
+    }

@@ -17,7 +17,7 @@ from lib.models.config import RegressorModelConfig
 from lib.models.regressor import Regressor
 from lib.tasks.config import ClassTaskConfig, DirectionTaskConfig, TaskConfig, TasksConfig
 from lib.tasks.restore import load_trained
-from lib.tasks.targets import enabled_targets
+from lib.tasks.targets import enabled_targets, head_scales
 from lib.training.checkpoint import Checkpoint
 
 TINY = {
@@ -97,10 +97,12 @@ def regressor_checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
     config = RegressorModelConfig(**TINY, hidden_dim=8)
     targets = enabled_targets(TASKS)
     normalization = Normalization.from_config(NormalizationConfig())
-    model = Regressor(config, {target.name: target.head_width for target in targets}, normalization)
+    widths = {target.name: target.head_width for target in targets}
+    model = Regressor(config, widths, normalization, scales=head_scales(targets))
     for parameter in model.parameters():
         if parameter.ndim > 1:
-            nn.init.normal_(parameter, std=0.3)
+            # As large as weights are after a training: a layer's output is about as large as its input.
+            nn.init.normal_(parameter, std=min(0.3, parameter[0].numel() ** -0.5))
     values = {
         "kind": "regressor",
         "data": {"tree_name": "tree", "branches": {"npho": "my_npho"}},

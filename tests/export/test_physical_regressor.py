@@ -11,7 +11,7 @@ from lib.export.physical_regressor import PhysicalRegressor
 from lib.models.config import RegressorModelConfig
 from lib.models.regressor import Regressor
 from lib.tasks.config import TaskConfig, TasksConfig
-from lib.tasks.targets import Target, enabled_targets
+from lib.tasks.targets import Target, enabled_targets, head_scales
 
 
 @pytest.fixture(scope="module")
@@ -31,7 +31,8 @@ def regressor(targets: list[Target], normalization: Normalization) -> Regressor:
     config = RegressorModelConfig(
         stage_dims=(8,), stage_depths=(1,), encoder_dim=16, num_heads=2, dim_feedforward=16, num_fusion_layers=0
     )
-    return Regressor(config, {target.name: target.width for target in targets}, normalization).eval()
+    widths = {target.name: target.width for target in targets}
+    return Regressor(config, widths, normalization, scales=head_scales(targets)).eval()
 
 
 def test_it_is_the_regressor_on_normalized_readings(
@@ -55,10 +56,11 @@ def test_outputs_follow_the_order_of_the_targets_asked_for(
     torch.testing.assert_close(chosen, (whole[3], whole[1]))
 
 
-def test_a_head_that_says_zero_means_the_centre(
+def test_a_head_without_anchor_that_says_zero_means_the_centre(
     regressor: Regressor, normalization: Normalization, targets: list[Target]
 ) -> None:
     silent = copy.deepcopy(regressor)
+    silent.scales = {}
     for head in silent.heads.values():
         torch.nn.init.zeros_(head.out.weight)
     outputs = PhysicalRegressor(silent, normalization, targets)(torch.rand(1, 4760), torch.zeros(1, 4760))

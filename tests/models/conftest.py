@@ -14,6 +14,9 @@ TINY = {
     "num_heads": 2,
     "dim_feedforward": 16,
     "num_fusion_layers": 1,
+    "fovea_patch": 3,
+    "fovea_dims": (4, 8),
+    "fovea_depths": (1, 1),
 }
 
 

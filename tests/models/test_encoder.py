@@ -14,7 +14,7 @@ OUTER_MODES = [{"outer_mode": "finegrid"}, {"outer_mode": "split", "outer_fine_p
 
 @pytest.mark.parametrize("outer", OUTER_MODES)
 def test_the_tokens_cover_the_sensors(outer, tiny, normalization) -> None:
-    names = Encoder(EncoderConfig(**tiny | outer), normalization).token_faces
+    names = Encoder(EncoderConfig(**tiny | outer), normalization).faces
     ids, counts = np.unique(np.concatenate([token_sensors(name) for name in names]), return_counts=True)
     np.testing.assert_array_equal(ids, np.arange(NUM_SENSORS))
     # Twelve sensors were moved from the coarse lattice to the dense one and stand in both of the split images.
@@ -26,7 +26,7 @@ def test_every_sensor_reaches_its_token_and_no_other(outer, tiny, normalization,
     encoder = awakened(Encoder(EncoderConfig(**tiny | outer, drop_path_rate=0.0), normalization)).double()
     x, valid = events[0][:1].double(), torch.ones(1, 4760, 2, dtype=torch.bool)
     features = encoder.features(x, valid)
-    for name in encoder.token_faces:
+    for name in encoder.faces:
         leaf = features.clone().requires_grad_()
         encoder.faces[name](leaf).square().sum().backward()
         for channel in (0, 1):

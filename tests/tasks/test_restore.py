@@ -16,7 +16,7 @@ from lib.models.mae import MaskedAutoencoder
 from lib.models.regressor import Regressor
 from lib.tasks.config import TasksConfig
 from lib.tasks.restore import load_trained
-from lib.tasks.targets import enabled_targets
+from lib.tasks.targets import enabled_targets, head_scales
 from lib.training.checkpoint import Checkpoint
 
 TASKS = TasksConfig.model_validate({"energy": {"log_transform": True}, "uvwFI": {}, "timing": {"enabled": False}})
@@ -52,7 +52,7 @@ def checkpoint_of(
 
 def make_regressor(normalization: Normalization, config: RegressorModelConfig) -> Regressor:
     widths = {target.name: target.head_width for target in enabled_targets(TASKS)}
-    model = Regressor(config, widths, normalization)
+    model = Regressor(config, widths, normalization, scales=head_scales(enabled_targets(TASKS)))
     model.load_state_dict(perturbed(model, 1), strict=False)
     return model.eval()
 
