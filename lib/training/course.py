@@ -15,6 +15,9 @@ from typing import Any
 from lib.training.guard import GuardRecord
 from lib.training.guard_config import GuardConfig
 
+# Share of the first validation loss below which a loss has no scale of its own: a likelihood passes zero on its way.
+_LEAST_SCALE = 0.05
+
 # Times the usual loss up to which one step counts in the average.
 _MOST = 10.0
 
@@ -29,6 +32,7 @@ class _Standing:
         high_steps: Accepted steps in a row at which it was too high.
         row: Skipped steps since the last accepted one.
         best: Lowest validation loss.
+        first: Size of the first finite one.
         trouble: Why the training should go back, in words; empty while it should not.
     """
 
@@ -37,6 +41,7 @@ class _Standing:
     high_steps: int = 0
     row: int = 0
     best: float = math.inf
+    first: float = math.nan
     trouble: str = ""
 
 
@@ -104,16 +109,19 @@ class Course:
     def see_validation(self, loss: float) -> bool:
         """Take in the loss of a validation; return True if it is the best so far."""
         now, factor = self._now, self._config.validation_factor
+        if math.isnan(now.first) and math.isfinite(loss):
+            now.first = abs(loss)
         if loss < now.best:
             now.best = loss
             return True
-        if 0 < now.best < math.inf and not loss <= factor * now.best:
+        excess = (factor - 1.0) * max(now.best, _LEAST_SCALE * now.first)
+        if 0 < now.best < math.inf and not loss <= now.best + excess:
             now.trouble = f"the validation loss of {loss:.4g} is above {factor:g} times the best, {now.best:.4g}"
         return False
 
     def forget(self) -> None:
         """Begin anew from another state; the best validation loss stays known."""
-        self._now = _Standing(steps=self._now.steps, best=self._now.best)
+        self._now = _Standing(steps=self._now.steps, best=self._now.best, first=self._now.first)
         self._averages.clear()
         self._rows.clear()
 

@@ -88,6 +88,13 @@ def test_a_validation_far_above_the_best_is_trouble(loss: float) -> None:
     assert f"the validation loss of {loss:.4g} is above 5 times the best, 1" in seen.trouble
 
 
+def test_a_likelihood_that_passes_zero_is_no_trouble() -> None:
+    seen = course()
+    for loss in (2.0, 0.5, 0.001, 0.1, -0.2, 0.4, -0.5, 1.5):
+        seen.see_validation(loss)
+        assert not seen.trouble
+
+
 def test_the_first_validation_is_never_trouble() -> None:
     seen = course()
     assert not seen.see_validation(math.nan)
