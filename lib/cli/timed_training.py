@@ -1,0 +1,115 @@
+"""A training that is as long as a given time allows."""
+
+import logging
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+
+from lib.cli.assembly import assemble
+from lib.cli.schemas import RegressorConfig
+from lib.data.batch import EventBatch
+from lib.data.normalization import Normalization
+from lib.data.stream import open_stream
+from lib.errors import ConfigError
+from lib.training.device import choose_device
+from lib.training.protocol import Unwatched
+from lib.training.random_state import seed_initialization
+from lib.training.trainer import InterruptedEpochError, Trainer
+
+logger = logging.getLogger(__name__)
+
+Clock = Callable[[], float]
+
+_WARM_STEPS, _TIMED_STEPS = 5, 40
+
+
+def processor_clock(cores: int) -> Clock:
+    """Return a clock that runs as fast as this process uses ``cores`` cores: seconds that a free machine would take."""
+    return lambda: time.process_time() / cores
+
+
+@dataclass(frozen=True)
+class TimedTraining:
+    """A training that has ended.
+
+    Attributes:
+        trainer: With the trained model.
+        config: As it was trained, epochs included.
+        seconds: Time that it took.
+    """
+
+    trainer: Trainer[EventBatch]
+    config: RegressorConfig
+    seconds: float
+
+
+class _StepClock(Unwatched):
+    """Notes the time of each step and stops after a few."""
+
+    def __init__(self, clock: Clock) -> None:
+        self.times: list[float] = []
+        self._clock = clock
+
+    def step_done(self) -> None:
+        self.times.append(self._clock())
+
+    def must_stop(self) -> bool:
+        return len(self.times) > _WARM_STEPS + _TIMED_STEPS
+
+
+def train_within(config: RegressorConfig, seconds: float, clock: Clock) -> TimedTraining:
+    """Train for as many whole epochs as fit into a time, by the speed of the first steps.
+
+    Args:
+        config: What is trained; its number of epochs is not used.
+        seconds: Time of all steps and validations together.
+        clock: By which it is measured.
+
+    Raises:
+        ConfigError: If not even one epoch fits.
+    """
+    trial, steps_per_epoch = _trainer(config)
+    watch = _StepClock(clock)
+    with suppress(InterruptedEpochError):
+        trial.run_epoch(watch)
+    timed = watch.times[_WARM_STEPS:]
+    if len(timed) < 2:
+        raise ConfigError(f"data.batch_size: an epoch has {len(watch.times)} steps, too few to time. Lower it.")
+    per_epoch = (timed[-1] - timed[0]) / (len(timed) - 1) * steps_per_epoch
+    epochs = int(seconds / per_epoch)
+    if epochs == 0:
+        raise ConfigError(
+            f"data.train_path: one epoch takes {per_epoch / 60:.1f} minutes, and {seconds / 60:.1f} are allowed. "
+            "Give fewer events or more time."
+        )
+    logger.info("%.1f minutes an epoch: %d epochs", per_epoch / 60, epochs)
+    warmup = config.training.warmup_epochs
+    shortened = None if warmup is None else min(warmup, float(epochs))
+    training = config.training.model_copy(update={"epochs": epochs, "warmup_epochs": shortened})
+    final = config.model_copy(update={"training": training})
+    trainer, _ = _trainer(final)
+    begin = clock()
+    for _ in range(epochs):
+        metrics = trainer.run_epoch()
+        logger.info("epoch %d: val/loss %.4g", trainer.progress.epochs_done, metrics["val/loss"])
+    return TimedTraining(trainer, final, clock() - begin)
+
+
+def _trainer(config: RegressorConfig) -> tuple[Trainer[EventBatch], int]:
+    """Return a fresh trainer and its steps per epoch."""
+    normalization = Normalization.from_config(config.normalization)
+    seed_initialization(config.training.seed)
+    parts = assemble(config, normalization)
+    parts.model.to(choose_device())
+    truth, seed = parts.task.truth_branches, config.training.seed
+    train = open_stream(config.data, normalization, truth, split="train", seed=seed)
+    trainer = Trainer[EventBatch](
+        parts.model,
+        parts.task,
+        train=train,
+        validation=open_stream(config.data, normalization, truth, split="validation", seed=seed),
+        config=config.training,
+        observers=parts.observers,
+    )
+    return trainer, train.batches_per_epoch // config.training.grad_accum_steps

@@ -1,0 +1,236 @@
+"""Train a regressor for a given time and compare its resolutions with the conventional reconstruction and the bounds.
+
+Example: python macro/benchmark_resolution.py --budget 20min --json
+
+Simulates 15-60 MeV to train on and 52.83 MeV in the fiducial volume to test on, or takes what --data holds of it (the
+folders train, val, fit, test, test_alive). The conventional reconstruction of the same events, fitted to fit, is the
+reference of each row. The time counts from the first step to the last validation.
+"""
+
+import argparse
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+import torch
+
+from lib.baselines.conventional import ConventionalReconstruction
+from lib.cli.entry import EXIT_DONE, run_command
+from lib.cli.schemas import RegressorConfig
+from lib.cli.timed_training import Clock, TimedTraining, processor_clock, train_within
+from lib.config import load_config
+from lib.data.branches import EMISSION_ANGLE, ENERGY, NPHO, TIME, TIME_TRUTH, UVW
+from lib.data.normalization import Normalization
+from lib.data.paths import resolve_paths
+from lib.data.stream import open_stream
+from lib.evaluation.benchmark_row import BenchmarkRow, machine_context
+from lib.evaluation.residuals import task_residuals
+from lib.evaluation.resolution import ResolutionSummary, summarize
+from lib.geometry.sensors import FloatArray
+from lib.simulate import main as simulate
+from lib.simulation.config import SimulationConfig
+from lib.tasks.regression import RegressionTask
+from lib.training.precision import autocast
+from macro.estimate_bounds import measure as measure_bounds
+from macro.reconstruct_conventional import read_branches
+
+ROOT: Final = Path(__file__).parents[1]
+SAMPLES: Final = {
+    "val": ["--events", "2000", "--run", "2", "--set", "energy.kind=uniform"],
+    "fit": ["--events", "10000", "--run", "3"],
+    "test": ["--events", "10000", "--run", "4"],
+    # The same events with every channel alive.
+    "test_alive": ["--events", "10000", "--run", "4", "--set", "dead.number=0"],
+}
+TRUTH: Final = {"energy": ENERGY, "timing": TIME_TRUTH, "uvwFI": UVW, "angle": EMISSION_ANGLE}
+# By quantity: name of its row, whether its width or its 68 % is quoted, and its bound (macro/estimate_bounds.py).
+ROWS: Final = {
+    "energy": ("energy_core_percent", "core", "energy"),
+    "u": ("u_core_mm", "core", "bound.u_mm"),
+    "v": ("v_core_mm", "core", "bound.v_mm"),
+    "w": ("w_core_mm", "core", "bound.w_mm"),
+    "distance": ("distance_68_mm", "68", ""),
+    "time": ("time_core_ps", "core", "bound.time_ps"),
+    "opening angle": ("opening_68_deg", "68", ""),
+}
+BIASES: Final = {
+    "energy": "energy_bias_percent",
+    "u": "u_bias_mm",
+    "v": "v_bias_mm",
+    "w": "w_bias_mm",
+    "time": "time_bias_ps",
+}
+
+
+@dataclass(frozen=True)
+class Budget:
+    """What is trained in a given time.
+
+    Attributes:
+        seconds: Of training.
+        config: Configuration, below the folder of the project.
+        events: Events to train on.
+    """
+
+    seconds: float
+    config: str
+    events: int
+
+
+BUDGETS: Final = {
+    "20min": Budget(1200.0, "configs/regressor/budget_20min.yaml", 300_000),
+    "3h": Budget(10_800.0, "configs/regressor/budget_20min.yaml", 1_500_000),
+}
+Resolutions = dict[str, ResolutionSummary]
+
+
+def simulate_samples(folder: Path, events: int, seed: int) -> None:
+    """Write the samples that a folder lacks."""
+    train = ["--events", str(events), "--run", "1", "--set", "energy.kind=uniform"]
+    for name, options in {"train": train, **SAMPLES}.items():
+        simulate(["--output", str(folder / name), "--seed", str(seed), *options])
+
+
+def read_sample(folder: Path) -> dict[str, FloatArray]:
+    """Return sensors and truth of all files of a folder."""
+    names = [NPHO, TIME, *TRUTH.values()]
+    parts = [read_branches(path, names, "tree") for path in resolve_paths(str(folder))]
+    return {name: np.concatenate([part[name] for part in parts]) for name in names}
+
+
+def resolutions(predicted: dict[str, FloatArray], true: dict[str, FloatArray]) -> Resolutions:
+    """Return the resolutions of every quantity, by its name."""
+    pairs = [(task, predicted[task], true[task]) for task in TRUTH if task in predicted]
+    return {
+        residuals.name: summarize(residuals)
+        for task, found, wanted in pairs
+        for residuals in task_residuals(task, found.reshape(len(found), -1), wanted.reshape(len(wanted), -1))
+    }
+
+
+def conventional(reconstruction: ConventionalReconstruction, sample: dict[str, FloatArray]) -> Resolutions:
+    """Return the resolutions of the conventional reconstruction."""
+    found = reconstruction.reconstruct(sample[NPHO], sample[TIME])
+    predicted = {"energy": found["energy"], "timing": found["time"], "uvwFI": found["uvw"], "angle": found["angle"]}
+    return resolutions(predicted, {task: sample[branch] for task, branch in TRUTH.items()})
+
+
+def regressed(training: TimedTraining, folder: Path) -> Resolutions:
+    """Return the resolutions of a trained regressor on the events of a folder."""
+    config, model = training.config, training.trainer.model
+    normalization = Normalization.from_config(config.normalization)
+    task = RegressionTask(config.tasks, normalization, 0.0)
+    data = config.data.model_copy(update={"val_path": str(folder), "batch_size": 250})
+    stream = open_stream(data, normalization, task.truth_branches, split="validation", seed=0)
+    device = next(model.parameters()).device
+    predicted: dict[str, list[FloatArray]] = {target.name: [] for target in task.targets}
+    true: dict[str, list[FloatArray]] = {target.name: [] for target in task.targets}
+    model.eval()
+    with ExitStack() as contexts:
+        if training.trainer.average is not None:
+            contexts.enter_context(training.trainer.average.swapped())
+        contexts.enter_context(torch.inference_mode())
+        contexts.enter_context(autocast(config.training.precision, device))
+        for batch in stream.epoch(0):
+            real = batch.weight > 0
+            said = model(batch.x.to(device), batch.valid.to(device))
+            for target in task.targets:
+                predicted[target.name].append(target.to_physical(said[target.name])[real].cpu().double().numpy())
+                true[target.name].append(batch.truth[target.branch][real].double().numpy())
+    joined = [{name: np.concatenate(parts) for name, parts in columns.items()} for columns in (predicted, true)]
+    return resolutions(*joined)
+
+
+def bounds(seed: int) -> dict[str, float]:
+    """Return what the statistics of photons, and of the energy's containment, leave at best."""
+    found = {row.name: row.value for row in measure_bounds(SimulationConfig(), seed, 500, {})}
+    found["energy"] = float(np.hypot(found["bound.energy_percent"], found["containment.core_percent"]))
+    return found
+
+
+def _value(summary: ResolutionSummary, kind: str) -> tuple[float, float]:
+    if kind == "68" or summary.core is None:
+        return summary.quantile.value, summary.quantile.error
+    return summary.core.sigma, summary.core.sigma_error
+
+
+def rows(
+    found: Resolutions, reference: Resolutions, alive: Resolutions, limits: dict[str, float], context: dict[str, float]
+) -> Iterator[BenchmarkRow]:
+    """Yield resolutions against the conventional ones, biases, and what dead channels cost."""
+    for quantity, (name, kind, bound) in ROWS.items():
+        if quantity not in found:
+            continue
+        (value, error), summary = _value(found[quantity], kind), found[quantity]
+        about = machine_context() | context | ({"bound": limits[bound]} if bound else {})
+        other = _value(reference[quantity], kind)[0]
+        yield BenchmarkRow(name, value, summary.unit, error, other, summary.num_events, about)
+        whole = _value(alive[quantity], kind)[0]
+        yield BenchmarkRow(f"dead_channels.{name}", value, summary.unit, error, whole, summary.num_events, about)
+    for quantity, name in BIASES.items():
+        core = found[quantity].core if quantity in found else None
+        if core is not None:
+            yield BenchmarkRow(name, core.mean, found[quantity].unit, core.mean_error, n=found[quantity].num_events)
+
+
+def measure(options: argparse.Namespace, folder: Path) -> Iterator[BenchmarkRow]:
+    """Train, test, and yield the rows."""
+    budget = BUDGETS[options.budget]
+    if options.data is None:
+        simulate_samples(folder, options.events or budget.events, options.seed)
+    assignments = [f"data.train_path={folder / 'train'}", f"data.val_path={folder / 'val'}"]
+    assignments += ["data.cache=auto", f"data.cache_dir={folder / 'cache'}", f"training.seed={options.seed}"]
+    config = load_config(RegressorConfig, ROOT / budget.config, [*assignments, *options.assignments])
+    seconds = 60.0 * options.minutes if options.minutes else budget.seconds
+    torch.set_num_threads(options.cores)
+    clock: Clock = time.perf_counter if options.clock == "wall" else processor_clock(options.cores)
+    training = train_within(config, seconds, clock)
+    reconstruction = _fitted(folder)
+    context = {
+        "training_seconds": training.seconds,
+        "epochs": float(training.config.training.epochs),
+        "seed": float(options.seed),
+    }
+    yield from rows(
+        regressed(training, folder / "test"),
+        conventional(reconstruction, read_sample(folder / "test")),
+        regressed(training, folder / "test_alive"),
+        bounds(options.seed),
+        context,
+    )
+
+
+def _fitted(folder: Path) -> ConventionalReconstruction:
+    sample = read_sample(folder / "fit")
+    return ConventionalReconstruction.fit(sample[NPHO], sample[TIME], sample)
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Train, test and print one row per figure."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--budget", choices=list(BUDGETS), default="20min", help="time of training (default: 20min)")
+    parser.add_argument("--minutes", type=float, help="another time than the budget's")
+    parser.add_argument("--events", type=int, help="events to train on, instead of the budget's number")
+    parser.add_argument("--data", type=Path, help="folder with the samples; simulated anew without it")
+    parser.add_argument("--cores", type=int, default=2, help="threads of the training (default: 2)")
+    parser.add_argument(
+        "--clock", choices=["wall", "cpu"], default="wall", help="cpu: processor time over cores, for a busy machine"
+    )
+    parser.add_argument("--seed", type=int, default=1, help="of simulation and training (default: 1)")
+    parser.add_argument("--set", dest="assignments", action="append", default=[], metavar="SECTION.KEY=VALUE")
+    parser.add_argument("--json", action="store_true", help="print one JSON object per line")
+    options = parser.parse_args(arguments)
+    with tempfile.TemporaryDirectory(prefix="resolution_") as scratch:
+        for row in measure(options, options.data or Path(scratch)):
+            print(row.to_json() if options.json else row.to_text(), flush=True)
+    return EXIT_DONE
+
+
+if __name__ == "__main__":
+    sys.exit(run_command(main))
