@@ -13,10 +13,8 @@ from lib.geometry.sensors import (
     DS_IDS,
     INNER_IDS,
     INNER_SHAPE,
-    NUM_FACES,
     SIDE_SHAPE,
     US_IDS,
-    FloatArray,
     IndexArray,
     coarse_ids,
     dense_ids,
@@ -84,16 +82,3 @@ def staggered_face(name: str) -> StaggeredFace:
 def face_sensor_ids(code: int) -> IndexArray:
     """Return all ids of one of the six faces, ascending."""
     return np.flatnonzero(nominal_sensors().face_codes == code)
-
-
-def face_centres() -> FloatArray:
-    """Return the mean sensor position of each face in cm, shape (6, 3)."""
-    positions = nominal_sensors().positions
-    return np.stack([positions[face_sensor_ids(code)].mean(axis=0) for code in range(NUM_FACES)])
-
-
-def face_normals() -> FloatArray:
-    """Return the unit mean normal of each face, shape (6, 3)."""
-    normals = nominal_sensors().normals
-    means = np.stack([normals[face_sensor_ids(code)].mean(axis=0) for code in range(NUM_FACES)])
-    return means / np.linalg.norm(means, axis=1, keepdims=True)

@@ -28,7 +28,7 @@ class LearnedPosition(nn.Module):
 
 
 class GeometricPosition(nn.Module):
-    """A linear map of where each face lies, where it looks, and how far it extends.
+    """A linear map of where each face lies, where it looks, how far it extends, and of what kind its sensors are.
 
     Args:
         sensor_ids: Sensors of each token.
@@ -49,10 +49,11 @@ class GeometricPosition(nn.Module):
 
 
 def describe_sensors(sensor_ids: IndexArray) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
-    """Return centre, mean normal and spread of a group of sensors, lengths in units of 50 cm, shape (9,).
+    """Return centre, mean normal, spread (in units of 50 cm) and share of MPPCs of a group of sensors, shape (10,).
 
     The spread tells the dense patch of the outer face from the coarse lattice around it, whose centre it shares.
     """
     table = nominal_sensors()
     positions = table.positions[sensor_ids] / LENGTH_SCALE_CM
-    return np.concatenate([positions.mean(axis=0), table.normals[sensor_ids].mean(axis=0), positions.std(axis=0)])
+    kind = table.is_mppc[sensor_ids].mean(keepdims=True)
+    return np.concatenate([positions.mean(axis=0), table.normals[sensor_ids].mean(axis=0), positions.std(axis=0), kind])

@@ -4,14 +4,12 @@ import numpy as np
 import pytest
 
 from lib.geometry.faces import (
-    face_centres,
-    face_normals,
     face_sensor_ids,
     rectangular_face,
     staggered_face,
 )
 from lib.geometry.outer_grid import outer_grid
-from lib.geometry.sensors import FACE_NAMES, NUM_FACES, NUM_SENSORS, nominal_sensors
+from lib.geometry.sensors import FACE_NAMES, NUM_SENSORS, nominal_sensors
 
 POSITIONS = nominal_sensors().positions
 
@@ -65,19 +63,3 @@ def test_staggered_sensors_are_listed_by_radius_then_z(name: str) -> None:
     assert face.name == name
     radius = np.hypot(*POSITIONS[face.sensor_ids, :2].T).round(6)
     np.testing.assert_array_equal(np.lexsort((POSITIONS[face.sensor_ids, 2], radius)), np.arange(73))
-
-
-def test_centres_and_normals_of_the_faces_tell_them_apart() -> None:
-    centres, normals = face_centres(), face_normals()
-    assert centres.shape == normals.shape == (NUM_FACES, 3)
-    np.testing.assert_allclose(np.linalg.norm(normals, axis=1), 1.0)
-    # Inner looks away from the beam axis, outer back to it, the others at each other.
-    inner, outer, us, ds, top, bottom = normals
-    np.testing.assert_allclose(inner, [-1, 0, 0], atol=1e-9)
-    np.testing.assert_allclose(outer, [1, 0, 0], atol=1e-9)
-    np.testing.assert_allclose(us, ds * [1, 1, -1], atol=1e-9)
-    np.testing.assert_allclose(top, bottom * [1, -1, 1], atol=1e-9)
-    assert us[2] > 0.9
-    assert top[1] < -0.4
-    np.testing.assert_allclose(centres[[0, 1], 1:], 0.0, atol=1e-9)
-    assert centres[1, 0] < centres[0, 0] < 0

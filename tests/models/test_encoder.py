@@ -99,3 +99,12 @@ def test_geometric_positions_differ_between_all_tokens() -> None:
     # The whole outer face is little more than its coarse lattice, and never stands beside it.
     distance[1, 2] = distance[2, 1] = 1.0
     assert distance.min() > 0.3
+
+
+def test_geometric_positions_tell_direction_and_kind() -> None:
+    inner, outer, us, ds = (describe_sensors(token_sensors(name)) for name in ("inner", "outer", "us", "ds"))
+    # Inner looks away from the beam axis, outer back to it, the sides at each other; only the inner face has MPPCs.
+    assert inner[3] < -0.8
+    assert outer[3] > 0.8
+    np.testing.assert_allclose(us[3:6], ds[3:6] * [1, 1, -1], atol=1e-9)
+    assert [face[9] for face in (inner, outer, us, ds)] == [1.0, 0.0, 0.0, 0.0]
