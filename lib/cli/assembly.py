@@ -10,6 +10,7 @@ from lib.cli.schemas import MaeConfig, RegressorConfig, TrainingConfiguration
 from lib.data.batch import EventBatch
 from lib.data.normalization import Normalization
 from lib.evaluation.resolution_observer import ResolutionObserver
+from lib.evaluation.restoration_observer import RestorationObserver
 from lib.models.config import num_channels
 from lib.models.encoder_model import EncoderModel
 from lib.models.inpainter import Inpainter
@@ -76,7 +77,8 @@ def assemble(config: TrainingConfiguration, normalization: Normalization) -> Ass
     else:
         model = Inpainter(config.model, normalization)
     health = _health(config, model, VisibleMean())
-    return Assembly(model, task, observers=[health] if health else [], health=health)
+    observers: list[Observer[EventBatch]] = [RestorationObserver(task), *([health] if health else [])]
+    return Assembly(model, task, observers=observers, health=health)
 
 
 def _health(

@@ -2,11 +2,14 @@
 
 from typing import Literal, TypeAlias
 
+from pydantic import model_validator
+
 from lib.config import Section
 from lib.data.config import DataConfig, NormalizationConfig
 from lib.export.config import ExportConfig
 from lib.models.config import InpainterModelConfig, MaeModelConfig, RegressorModelConfig
-from lib.tasks.config import RegressorTrainingConfig, RestorationTrainingConfig, TasksConfig
+from lib.tasks.config import RegressorTrainingConfig, TasksConfig
+from lib.tasks.restoration_config import LIKELIHOODS, RestorationTrainingConfig
 from lib.training.config import CheckpointConfig, MlflowConfig
 
 
@@ -34,6 +37,12 @@ class MaeConfig(RunConfig):
     """Encoder and decoders."""
     training: RestorationTrainingConfig = RestorationTrainingConfig()
     """Training loop and loss."""
+
+    @model_validator(mode="after")
+    def _says_no_errors(self) -> "MaeConfig":
+        if self.training.loss_fn in LIKELIHOODS:
+            raise ValueError(f"training.loss_fn {self.training.loss_fn} learns errors, which only inpainters predict")
+        return self
 
 
 class RegressorConfig(RunConfig):

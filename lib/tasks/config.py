@@ -5,7 +5,6 @@ from typing import ClassVar, Final, Literal, TypeAlias
 from pydantic import Field, model_validator
 
 from lib.config import Section
-from lib.tasks.masking_config import MaskingConfig
 from lib.training.config import TrainingConfig
 
 LossName: TypeAlias = Literal["smooth_l1", "huber", "l1", "mse"]
@@ -145,37 +144,3 @@ class RegressorTrainingConfig(TrainingConfig):
     """Mirror random training events along z, along phi, or both; the detector is symmetric, a surveyed one nearly."""
     loss_balance: Literal["manual", "auto"] = "manual"
     """How the losses of several targets are added: by their weights, or by weights that are learnt beside them."""
-
-
-class TimeChannelConfig(Section):
-    """What is different for the times of sensors."""
-
-    mask_ratio_scale: float = Field(1.0, gt=0)
-    """How many times as likely as another a sensor with a time is hidden; how many are hidden stays the same."""
-
-
-class RestorationTrainingConfig(TrainingConfig):
-    """The training loop, and what restoring sensors adds."""
-
-    moved_keys: ClassVar[dict[str, str]] = {"mask_ratio": "model.mask_ratio"}
-
-    loss_fn: LossName = "smooth_l1"
-    """Loss of the normalized residual at hidden sensors."""
-    loss_beta: float | None = Field(None, gt=0)
-    """Normalized residual at which smooth_l1 and huber turn from quadratic to linear, by default 0.1."""
-    masking: MaskingConfig = MaskingConfig()
-    """Which sensors are hidden."""
-    time: TimeChannelConfig = TimeChannelConfig()
-    """The times of sensors."""
-
-    @model_validator(mode="after")
-    def _beta_is_used(self) -> "RestorationTrainingConfig":
-        if self.loss_beta is not None and self.loss_fn not in LOSSES_WITH_BETA:
-            raise ValueError(f"loss_beta is not used by {self.loss_fn}; remove it, or choose smooth_l1 or huber")
-        return self
-
-    @model_validator(mode="after")
-    def _scale_is_used(self) -> "RestorationTrainingConfig":
-        if self.time.mask_ratio_scale != 1 and self.masking.kind != "random":
-            raise ValueError(f"time.mask_ratio_scale is not used by masking.kind {self.masking.kind}, only by random")
-        return self

@@ -6,6 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from lib.data.normalization import Normalization
 from lib.tasks.config import LossName
 
 DEFAULT_BETA: Final = 0.1
@@ -37,6 +38,29 @@ def elementwise_loss(name: LossName, prediction: Tensor, target: Tensor, beta: f
             return F.l1_loss(prediction, target, reduction="none")
         case "mse":
             return F.mse_loss(prediction, target, reduction="none")
+
+
+def poisson_deviance(prediction: Tensor, target: Tensor, normalization: Normalization) -> Tensor:
+    """Return the Poisson deviance of photon counts, in the unit of a squared residual of the square-root scheme.
+
+    Below one photon, where the deviance has no slope to go by or none at all, the loss rises with the prediction's
+    distance from there.
+
+    Args:
+        prediction: Normalized photon counts, any shape.
+        target: Same shape; counts below 0, which pedestals leave, stand for 0.
+        normalization: For photons.
+
+    Source: P. McCullagh and J. A. Nelder, "Generalized Linear Models", section 2.3.
+    """
+    prediction, target = prediction.float(), target.float()
+    one = torch.ones_like(target)
+    least = normalization.apply(one, torch.zeros_like(one))[0][..., 0]
+    expected = normalization.inverse_npho(torch.maximum(prediction, least))
+    measured = normalization.inverse_npho(target).clamp_min(0.0)
+    deviance = 2.0 * (expected - measured + torch.xlogy(measured, measured / expected))
+    # Near the truth the deviance is (difference)^2 / photons, four times npho_scale the squared residual of roots.
+    return deviance / (4.0 * normalization.npho_scale) + F.relu(least - prediction)
 
 
 def gaussian_nll(residual: Tensor, log_sigma: Tensor, beta: float) -> Tensor:

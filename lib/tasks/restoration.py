@@ -4,16 +4,21 @@ Both hide some of the valid sensors of each event and score what the model says 
 Sensors without a value are neither drawn nor scored.
 """
 
+from dataclasses import replace
+
+import torch
 from torch import Tensor, nn
 
 from lib.data.batch import EventBatch
 from lib.data.normalization import Normalization
-from lib.tasks.config import RestorationTrainingConfig
-from lib.tasks.losses import DEFAULT_BETA, elementwise_loss
 from lib.tasks.mask_drawing import NPHO_CHANNEL, TIME_CHANNEL, MaskDrawing
+from lib.tasks.restoration_config import RestorationTrainingConfig
+from lib.tasks.restoration_loss import RestorationLoss
+from lib.tasks.sensor_weights import SensorWeights, intensity_weights
 from lib.training.protocol import Prepared, StepOutput
 
 NANOSECOND = 1e-9
+CHANNEL_NAMES = ("npho", "time")
 
 
 class RestorationTask:
@@ -22,8 +27,8 @@ class RestorationTask:
     Args:
         mask_ratio: Share of the valid sensors that is hidden.
         channels: Channels that the model predicts, 1 or 2.
-        normalization: For errors in physical units.
-        training: Supplies the loss.
+        normalization: For photons and for errors in physical units.
+        training: Supplies masks, losses and weights.
     """
 
     run_metrics = frozenset({"actual_mask_ratio", "hidden_share"})
@@ -31,11 +36,13 @@ class RestorationTask:
     def __init__(
         self, mask_ratio: float, channels: int, normalization: Normalization, training: RestorationTrainingConfig
     ) -> None:
+        self.channels = channels
+        self.normalization = normalization
+        self.loss = RestorationLoss(channels, normalization, training)
+        self.weights = SensorWeights(channels, normalization, training)
+        self.is_balanced = training.auto_channel_weight
         self._masks = MaskDrawing(training.masking, mask_ratio, training.time.mask_ratio_scale)
-        self._channels = channels
-        self._normalization = normalization
-        self._loss_fn = training.loss_fn
-        self._beta = DEFAULT_BETA if training.loss_beta is None else training.loss_beta
+        self._intensity = training.intensity_reweighting
 
     @property
     def truth_branches(self) -> list[str]:
@@ -47,46 +54,61 @@ class RestorationTask:
         return self.score(model, self.prepare(batch, training=model.training))
 
     def prepare(self, batch: EventBatch, *, training: bool) -> Prepared[EventBatch]:
-        """Hide sensors, in training and validation alike, and count those that are scored."""
+        """Hide sensors, in training and validation alike, and sum the weights of those that are scored."""
+        if training and self._intensity.enabled:
+            factors = intensity_weights(batch, self._intensity, self.normalization)
+            batch = replace(batch, weight=batch.weight * factors)
         hidden = self._masks.draw(batch, training=training)
-        scored = self._scored(batch, hidden).sum(dim=(0, 1))
-        return Prepared(batch, {"hidden": hidden}, {"scored": scored, "weight": batch.weight.sum()})
+        weights = self.loss_weights(batch, hidden)
+        totals = {"scored": weights.sum(dim=(0, 1)), "weight": batch.weight.sum()}
+        if self.is_balanced:
+            totals["constant"] = self.loss.of_constants(batch.x[..., : self.channels], weights)
+        return Prepared(batch, {"hidden": hidden}, totals)
 
-    def _scored(self, batch: EventBatch, hidden: Tensor) -> Tensor:
-        """Return the weight of each value, (B, 4760, C): hidden, with a measured value, in an event that counts."""
-        return (hidden[..., None] & batch.valid[..., : self._channels]) * batch.weight[:, None, None]
+    def loss_weights(self, batch: EventBatch, hidden: Tensor) -> Tensor:
+        """Return the weight of each value in the loss, 0 where it is not scored, shape (B, 4760, C)."""
+        scored, of_values = self.weights.scored(batch, hidden), self.weights.of_values(batch)
+        return scored if of_values is None else scored * of_values
 
     def score(self, model: nn.Module, prepared: Prepared[EventBatch]) -> StepOutput:
-        """Return the sum over channels of the mean loss of hidden sensors."""
+        """Return the weighted sum over channels of the mean loss of hidden sensors."""
         batch, hidden = prepared.batch, prepared.drawn["hidden"]
         has_npho = batch.valid[..., NPHO_CHANNEL]
-        prediction: Tensor = model(batch.x, batch.valid, hidden)
-        target = batch.x[..., : self._channels]
-        scored = self._scored(batch, hidden)
-        losses = elementwise_loss(self._loss_fn, prediction, target, self._beta) * scored
-        summed, counts = losses.sum(dim=(0, 1)), scored.sum(dim=(0, 1))
+        prediction, log_error = self.loss.split(model(batch.x, batch.valid, hidden))
+        target, weights = batch.x[..., : self.channels], self.loss_weights(batch, hidden)
+        losses = self.loss.of_values(prediction, log_error, target) * weights
+        summed, counts = losses.sum(dim=(0, 1)), weights.sum(dim=(0, 1))
         # An event may have no valid time among its hidden sensors, a batch hardly ever.
-        loss = (summed / prepared.totals["scored"].clamp(min=1.0)).sum()
-        sums = self._channel_sums(prediction.detach(), target, scored, summed, counts)
+        means = summed / prepared.totals["scored"].clamp(min=1.0)
+        if self.is_balanced:
+            means = means / prepared.totals["constant"]
+        loss = torch.stack([mean * weight for mean, weight in zip(means, self.loss.channel_weights, strict=True)]).sum()
+        sums = by_channel("loss_{}", summed.detach(), counts)
+        if self.is_balanced:
+            sums |= by_channel("constant_{}", prepared.totals["constant"] * counts, counts)
+        sums |= self._errors(prediction.detach(), target, self.weights.scored(batch, hidden))
         sums["loss"] = (loss * prepared.totals["weight"], batch.weight.sum())
         counted = (batch.weight > 0)[:, None].expand_as(hidden)
         num_hidden = (hidden & counted).sum()
         sums["actual_mask_ratio"] = (num_hidden, (has_npho & counted).sum())
         sums["hidden_share"] = (num_hidden, counted.sum())
-        return StepOutput(loss, sums, {"prediction": prediction.detach(), "hidden": hidden})
+        outputs = {"prediction": prediction.detach(), "hidden": hidden}
+        if log_error is not None:
+            outputs["error"] = log_error.detach().float().exp()
+        return StepOutput(loss, sums, outputs)
 
-    def _channel_sums(
-        self, prediction: Tensor, target: Tensor, scored: Tensor, summed: Tensor, counts: Tensor
-    ) -> dict[str, tuple[Tensor, Tensor]]:
-        """Return loss and absolute error of each channel as sum and count."""
-        npho_error = (prediction[..., NPHO_CHANNEL].float() - target[..., NPHO_CHANNEL]).abs()
-        sums = {
-            "loss_npho": (summed[NPHO_CHANNEL], counts[NPHO_CHANNEL]),
-            "npho_mae_normalized": ((npho_error * scored[..., NPHO_CHANNEL]).sum(), counts[NPHO_CHANNEL]),
-        }
-        if self._channels > 1:
-            time_error = (prediction[..., TIME_CHANNEL].float() - target[..., TIME_CHANNEL]).abs()
-            seconds = (time_error * scored[..., TIME_CHANNEL]).sum() * self._normalization.time_scale
-            sums["loss_time"] = (summed[TIME_CHANNEL], counts[TIME_CHANNEL])
+    def _errors(self, prediction: Tensor, target: Tensor, scored: Tensor) -> dict[str, tuple[Tensor, Tensor]]:
+        """Return the absolute error of each channel as sum and count."""
+        errors = ((prediction.float() - target).abs() * scored).sum(dim=(0, 1))
+        counts = scored.sum(dim=(0, 1))
+        sums = {"npho_mae_normalized": (errors[NPHO_CHANNEL], counts[NPHO_CHANNEL])}
+        if self.channels > TIME_CHANNEL:
+            seconds = errors[TIME_CHANNEL] * self.normalization.time_scale
             sums["time_mae_ns"] = (seconds / NANOSECOND, counts[TIME_CHANNEL])
         return sums
+
+
+def by_channel(name: str, totals: Tensor, counts: Tensor) -> dict[str, tuple[Tensor, Tensor]]:
+    """Return sum and count of each channel, shape (C,) each, under a name with a place for the channel's."""
+    names = [name.format(channel) for channel in CHANNEL_NAMES[: len(totals)]]
+    return dict(zip(names, zip(totals.unbind(), counts.unbind(), strict=True), strict=True))

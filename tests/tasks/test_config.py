@@ -8,7 +8,8 @@ from lib.config.document import Document
 from lib.config.loading import validate
 from lib.config.section import Section
 from lib.errors import ConfigError
-from lib.tasks.config import RegressorTrainingConfig, RestorationTrainingConfig, TasksConfig
+from lib.tasks.config import RegressorTrainingConfig, TasksConfig
+from lib.tasks.restoration_config import RestorationTrainingConfig
 
 MOVED = [
     (RegressorTrainingConfig, "loss_fn", "tasks.<name>.loss_fn"),

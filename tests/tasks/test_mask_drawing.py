@@ -13,10 +13,10 @@ from lib.config.loading import validate
 from lib.data.batch import EventBatch
 from lib.errors import DataError
 from lib.geometry.sensors import nominal_sensors
-from lib.tasks.config import RestorationTrainingConfig
 from lib.tasks.mask_drawing import MaskDrawing
 from lib.tasks.masking import count_hidden
 from lib.tasks.masking_config import MaskingConfig
+from lib.tasks.restoration_config import RestorationTrainingConfig
 
 FACES = torch.tensor(nominal_sensors().face_codes, dtype=torch.int64)
 DRAWN_KINDS = ("random", "npho_flat", "block", "face")

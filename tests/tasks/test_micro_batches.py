@@ -13,9 +13,10 @@ from lib.models.config import InpainterModelConfig, MaeModelConfig, RegressorMod
 from lib.models.inpainter import Inpainter
 from lib.models.mae import MaskedAutoencoder
 from lib.models.regressor import Regressor
-from lib.tasks.config import RegressorTrainingConfig, RestorationTrainingConfig, TaskConfig, TasksConfig
+from lib.tasks.config import RegressorTrainingConfig, TaskConfig, TasksConfig
 from lib.tasks.regression import RegressionTask
 from lib.tasks.restoration import RestorationTask
+from lib.tasks.restoration_config import RestorationTrainingConfig
 from lib.training.batch_runner import BatchRunner
 from lib.training.protocol import StepOutput
 from lib.training.random_state import seed_step

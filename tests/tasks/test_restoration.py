@@ -11,8 +11,8 @@ from lib.data.normalization import Normalization
 from lib.models.config import InpainterModelConfig, MaeModelConfig
 from lib.models.inpainter import Inpainter
 from lib.models.mae import MaskedAutoencoder
-from lib.tasks.config import RestorationTrainingConfig
 from lib.tasks.restoration import RestorationTask
+from lib.tasks.restoration_config import RestorationTrainingConfig
 
 RATIO = 0.4
 
