@@ -28,6 +28,7 @@ def save_model(
     energy, position = ("energy", ("energy",), "GeV", "energyTruth"), ("uvwFI", ("u", "v", "w"), "cm", "uvwTruth")
     metadata = ModelMetadata(
         kind="regressor",
+        inputs=("npho", "time"),
         outputs=(OutputDescription(*energy), OutputDescription(*position)),
         tree_name=tree,
         npho_branch=npho_branch,

@@ -8,7 +8,7 @@ from lib.errors import ExportError
 from lib.evaluation.predictors import TorchPredictor
 from lib.evaluation.raw_events import RawEvents
 from lib.evaluation.run_report import write_report
-from lib.export.regressor_export import export_regressor
+from lib.export.model_export import export_model
 from lib.tasks.restore import load_trained
 from lib.training.checkpoint import BEST_NAME
 from lib.training.recorder import RunRecorder
@@ -51,7 +51,7 @@ def _export(recorder: RunRecorder, run_name: str) -> None:
     path = recorder.folder / f"{run_name}.onnx"
     logger.info("exporting %s; this takes up to two minutes", path)
     try:
-        report = export_regressor(load_trained(recorder.folder / BEST_NAME), path)
+        report = export_model(load_trained(recorder.folder / BEST_NAME), path)
     except ExportError as error:
         logger.error("the best model was not exported: %s", error)
         return

@@ -15,6 +15,7 @@ from lib.cli.settling import settle
 from lib.cli.start_point import choose_run_name, find_resumed, initialize, resume
 from lib.config.flat import flatten
 from lib.data.batch import EventBatch
+from lib.data.data_fingerprint import data_fingerprint
 from lib.data.normalization import Normalization
 from lib.data.stream import EventStream, open_stream
 from lib.training.checkpoint import Checkpoint
@@ -202,6 +203,7 @@ def _identity(config: TrainingConfiguration, normalization: Normalization, parts
         "normalization": normalization.as_dict(),
         "branches": {"npho": config.data.npho_branch, "time": config.data.time_branch},
         "revision": code_revision(),
+        "training_data": data_fingerprint(config.data),
         "environment": environment(),
         **parts.about,
     }

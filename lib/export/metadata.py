@@ -4,13 +4,18 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, Final, Literal, TypeAlias
+from typing import Any, Final, Literal, TypeAlias, get_args
 
 from lib.errors import ExportError
+from lib.geometry.sensors import NUM_SENSORS
 
-FORMAT: Final = "2"
+FORMAT: Final = "3"
 
-OutputRole: TypeAlias = Literal["value", "error", "probability"]
+Role: TypeAlias = Literal["value", "error", "probability", "restored", "token"]
+Precision: TypeAlias = Literal["fp32", "fp16"]
+
+SENSOR_ORDER: Final = "sensor_id"
+INPUT_UNITS: Final = {"npho": "photons", "time": "s", "dead": "flag"}
 
 # Keys of the properties in the file; the prefix keeps them apart from those of other tools.
 _PREFIX: Final = "xec_"
@@ -26,14 +31,15 @@ class OutputDescription:
         labels: Name of each component, in order.
         unit: Unit of the components.
         truth_branch: Branch that holds the same quantity, or what it is an error or a probability of.
-        role: What it is: a value, the predicted error of the values beside it, or the probability of each class.
+        role: What it is: a value, the predicted error of the values beside it, the probability of each class, the
+            readings of all sensors with those of dead ones restored, or tokens of an encoder.
     """
 
     name: str
     labels: tuple[str, ...]
     unit: str
     truth_branch: str
-    role: OutputRole = "value"
+    role: Role = "value"
 
 
 @dataclass(frozen=True)
@@ -41,7 +47,8 @@ class ModelMetadata:
     """The properties of an exported file.
 
     Attributes:
-        kind: What the model is: regressor.
+        kind: What the model is: regressor, encoder, inpainter or inpainted_regressor.
+        inputs: Names of its inputs, in the order of the graph.
         outputs: Its outputs, in the order of the graph.
         tree_name: Tree that its training data came from.
         npho_branch: Branch that its input ``npho`` was in training.
@@ -53,9 +60,12 @@ class ModelMetadata:
         metrics: Finite metrics of the epoch that was exported.
         branches: Names that branches had in the files of the training, by the names that they have here, where they
             differ.
+        training_data: Fingerprint of the files that it was trained on; empty where the checkpoint has none.
+        precision: In which floating-point numbers it computes.
     """
 
     kind: str
+    inputs: tuple[str, ...]
     outputs: tuple[OutputDescription, ...]
     tree_name: str
     npho_branch: str
@@ -66,12 +76,24 @@ class ModelMetadata:
     revision: str
     metrics: dict[str, float]
     branches: dict[str, str] = field(default_factory=dict)
+    training_data: str = ""
+    precision: Precision = "fp32"
 
     def to_properties(self) -> dict[str, str]:
         """Return the properties to store: plain text as it is, everything else as JSON."""
         values = asdict(self)
         texts = {name: value if isinstance(value, str) else json.dumps(value) for name, value in values.items()}
-        return {_FORMAT_KEY: FORMAT, **{_PREFIX + name: text for name, text in texts.items()}}
+        return {_FORMAT_KEY: FORMAT, **{_PREFIX + name: text for name, text in (texts | self._plain_tables()).items()}}
+
+    def _plain_tables(self) -> dict[str, str]:
+        """Return what a reader without JSON needs, such as the C++ library: lines of fields between tabs."""
+        outputs = ((it.name, it.role, it.unit, ",".join(it.labels)) for it in self.outputs)
+        return {
+            "sensor_order": SENSOR_ORDER,
+            "num_sensors": str(NUM_SENSORS),
+            "input_table": "\n".join(f"{name}\t{INPUT_UNITS[name]}" for name in self.inputs),
+            "output_table": "\n".join("\t".join(fields) for fields in outputs),
+        }
 
     def to_json(self) -> str:
         """Return all of it as one JSON object."""
@@ -115,6 +137,7 @@ class ModelMetadata:
         outputs: list[dict[str, Any]] = json.loads(texts["outputs"])
         return cls(
             kind=texts["kind"],
+            inputs=tuple(json.loads(texts["inputs"])),
             outputs=tuple(OutputDescription(**{**output, "labels": tuple(output["labels"])}) for output in outputs),
             tree_name=texts["tree_name"],
             npho_branch=texts["npho_branch"],
@@ -124,6 +147,14 @@ class ModelMetadata:
             config_sha256=texts["config_sha256"],
             revision=texts["revision"],
             metrics=dict(json.loads(texts["metrics"])),
-            # Files of before branches could have other names lack it.
-            branches=dict(json.loads(texts.get("branches", "{}"))),
+            training_data=texts["training_data"],
+            precision=_precision(texts["precision"]),
+            branches=dict(json.loads(texts["branches"])),
         )
+
+
+def _precision(text: str) -> Precision:
+    for known in get_args(Precision):
+        if text == known:
+            return known
+    raise ValueError(f"precision {text!r}")

@@ -1,5 +1,8 @@
 """Events for comparing two forms of a model: ordinary ones, and all that a detector can do to a reader."""
 
+from collections.abc import Sequence
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -21,6 +24,8 @@ KINDS = (
 """What the events are, in turn."""
 
 _SATURATED_NPHO = 1e6
+# Five of them and eight kinds of events make forty combinations.
+_DEAD_SHARES = (0.02, 0.0, 0.1, 0.5, 1.0)
 _CENTRE_CM = (-80.0, 0.0, 0.0)
 
 
@@ -36,6 +41,23 @@ def generate_events(count: int, rng: np.random.Generator) -> tuple[FloatArray, F
     """
     readings = [_event(KINDS[index % len(KINDS)], rng) for index in range(count)]
     return np.stack([npho for npho, _ in readings]), np.stack([time for _, time in readings])
+
+
+def generate_readings(count: int, rng: np.random.Generator, inputs: Sequence[str]) -> dict[str, NDArray[Any]]:
+    """Return arguments of an exported function by name, shape (count, 4760) each.
+
+    Args:
+        count: Number of events.
+        rng: Where chance comes from.
+        inputs: npho, time and perhaps dead, which is another share of the sensors in each event, from none to all,
+            and among them sensors that have a reading.
+    """
+    npho, time = generate_events(count, rng)
+    readings: dict[str, NDArray[Any]] = {"npho": npho, "time": time}
+    if "dead" in inputs:
+        shares = np.resize(_DEAD_SHARES, count)
+        readings["dead"] = rng.random((count, NUM_SENSORS)) < shares[:, None]
+    return readings
 
 
 def _event(kind: str, rng: np.random.Generator) -> tuple[FloatArray, FloatArray]:

@@ -12,6 +12,9 @@ from torch.onnx import ONNXProgram
 OPSET = 20
 """The first in which GELU is one operation; the runtime fuses no more from later ones."""
 
+OPSETS = range(18, 24)
+"""What torch's exporter translates to and the runtime knows."""
+
 # Torch warns of its own deprecations and its choice of names, and at the level of a training's log its helpers tell
 # of every constant they fold: hundreds of lines, none of which a user can act upon.
 _WARNINGS = (
@@ -22,7 +25,12 @@ _LOGGERS = ("torch.onnx", "torch.onnx._internal.exporter._registration", "onnxsc
 
 
 def build_graph(
-    module: nn.Module, inputs: Mapping[str, Tensor], output_names: Sequence[str], properties: Mapping[str, str]
+    module: nn.Module,
+    inputs: Mapping[str, Tensor],
+    output_names: Sequence[str],
+    properties: Mapping[str, str],
+    *,
+    opset: int = OPSET,
 ) -> ONNXProgram:
     """Trace a module with a free batch size.
 
@@ -31,6 +39,7 @@ def build_graph(
         inputs: Examples by input name, at least two events each, the batch being the first axis.
         output_names: Name of each output.
         properties: What the model says about itself.
+        opset: Version of the operations, one of ``OPSETS``.
 
     Returns:
         The model, without traces of the code and the machine that made it.
@@ -44,7 +53,7 @@ def build_graph(
             input_names=list(inputs),
             output_names=list(output_names),
             dynamic_shapes=[{0: batch} for _ in inputs],
-            opset_version=OPSET,
+            opset_version=opset,
             dynamo=True,
             external_data=False,
             verbose=False,

@@ -1,12 +1,16 @@
-"""The function that is exported: from sensor readings to physical quantities."""
+"""The regressor as it is exported: from sensor readings to physical quantities."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from torch import Tensor, nn
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
 
 from lib.data.normalization import Normalization
-from lib.export.metadata import OutputRole
+from lib.export.exportable import Exportable, FloatArray
+from lib.export.metadata import OutputDescription, Role
 from lib.models.regressor import Regressor
 from lib.tasks.regression import ERROR_SUFFIX
 from lib.tasks.targets import Target
@@ -22,7 +26,7 @@ class PhysicalOutput:
     """
 
     target: Target
-    role: OutputRole
+    role: Role
 
     @property
     def name(self) -> str:
@@ -32,6 +36,21 @@ class PhysicalOutput:
     def of(self, said: Tensor) -> Tensor:
         """Return the output, shape (B, width), in the target's unit, of what the head said."""
         return self.target.to_error(said) if self.role == "error" else self.target.to_physical(said)
+
+    def description(self) -> OutputDescription:
+        """Return what the file says about it."""
+        target = self.target
+        return OutputDescription(self.name, target.labels, target.unit, target.branch, self.role)
+
+    def scaled(self, values: FloatArray) -> NDArray[np.float64]:
+        """Return values of shape (B, width) in units of the target's spread.
+
+        For a logarithmic target the spread grows with the value.
+        """
+        if self.role == "value":
+            return self.target.to_scaled(torch.as_tensor(values, dtype=torch.float64)).numpy()
+        # Errors and probabilities have their zero at zero.
+        return values.astype(np.float64) / np.array([self.target.unit_scale(i) for i in range(self.target.width)])
 
 
 def physical_outputs(targets: Sequence[Target]) -> tuple[PhysicalOutput, ...]:
@@ -44,7 +63,7 @@ def physical_outputs(targets: Sequence[Target]) -> tuple[PhysicalOutput, ...]:
     return tuple(outputs)
 
 
-class PhysicalRegressor(nn.Module):
+class PhysicalRegressor(Exportable):
     """A regressor between its normalization and the inverse of its targets' transforms.
 
     Args:
@@ -52,6 +71,9 @@ class PhysicalRegressor(nn.Module):
         normalization: Transform of its inputs.
         targets: What is predicted, in the order of the outputs.
     """
+
+    kind = "regressor"
+    outputs: tuple[PhysicalOutput, ...]
 
     def __init__(self, regressor: Regressor, normalization: Normalization, targets: Sequence[Target]) -> None:
         super().__init__()

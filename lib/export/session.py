@@ -15,7 +15,7 @@ from lib.geometry.sensors import NUM_SENSORS
 
 FloatArray = NDArray[np.float32]
 
-INPUT_NAMES = ("npho", "time")
+_INPUT_TYPES = {"npho": "tensor(float)", "time": "tensor(float)", "dead": "tensor(bool)"}
 
 # What the runtime raises for a file that is no usable model; they have no common base of their own.
 _UNUSABLE = (
@@ -60,18 +60,23 @@ class ExportedModel:
         _check_signature(session, metadata, path)
         return cls(metadata, session.get_providers()[0], session)
 
-    def run(self, npho: FloatArray, time: FloatArray) -> dict[str, FloatArray]:
+    def run(self, npho: FloatArray, time: FloatArray, dead: NDArray[np.bool_] | None = None) -> dict[str, FloatArray]:
         """Return the predictions of a batch of any size.
 
         Args:
             npho: Photons per sensor, shape (B, 4760), float32; 1e10 where there is no value.
             time: Seconds per sensor, shape (B, 4760), float32; 1e10 where there is no value.
+            dead: True for the sensors to restore, shape (B, 4760); none if it is left out. A model that restores
+                nothing is not told.
 
         Returns:
-            By output name, shape (B, width), in the units of the metadata.
+            By output name, shape (B, ...), in the units of the metadata.
         """
+        readings: dict[str, NDArray[Any]] = {"npho": npho, "time": time}
+        if "dead" in self.metadata.inputs:
+            readings["dead"] = np.zeros(npho.shape, np.bool_) if dead is None else dead
         names = [output.name for output in self.metadata.outputs]
-        return dict(zip(names, self._session.run(names, {"npho": npho, "time": time}), strict=True))
+        return dict(zip(names, self._session.run(names, readings), strict=True))
 
 
 def _providers(*, use_gpu: bool) -> list[str | tuple[str, dict[str, str]]]:
@@ -96,8 +101,8 @@ def _open_session(path: Path, num_threads: int, providers: list[str | tuple[str,
 
 
 def _check_signature(session: Any, metadata: ModelMetadata, path: Path) -> None:
-    inputs = {entry.name: tuple(entry.shape[1:]) for entry in session.get_inputs()}
-    expected = dict.fromkeys(INPUT_NAMES, (NUM_SENSORS,))
+    inputs = {entry.name: (entry.type, *entry.shape[1:]) for entry in session.get_inputs()}
+    expected = {name: (_INPUT_TYPES.get(name), NUM_SENSORS) for name in metadata.inputs}
     if inputs != expected:
         raise ExportError(f"{path}: its inputs are {inputs} beside the batch, expected {expected}. Export it again.")
     outputs = [entry.name for entry in session.get_outputs()]

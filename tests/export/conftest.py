@@ -11,7 +11,7 @@ from torch import nn
 from lib.data.config import NormalizationConfig
 from lib.data.normalization import Normalization
 from lib.export.metadata import ModelMetadata, OutputDescription
-from lib.export.regressor_export import ExportReport, export_regressor
+from lib.export.model_export import ExportReport, export_model
 from lib.export.session import ExportedModel
 from lib.models.config import RegressorModelConfig
 from lib.models.regressor import Regressor
@@ -75,6 +75,7 @@ def one_thread() -> Iterator[None]:
 def metadata() -> ModelMetadata:
     return ModelMetadata(
         kind="regressor",
+        inputs=("npho", "time"),
         outputs=(
             OutputDescription("energy", ("energy",), "GeV", "energyTruth"),
             OutputDescription("uvwFI", ("u", "v", "w"), "cm", "uvwTruth"),
@@ -128,7 +129,7 @@ def report(regressor_checkpoint: Path, export_log: list[str]) -> ExportReport:
     root.setLevel(logging.INFO)
     root.addHandler(handler)
     try:
-        return export_regressor(load_trained(regressor_checkpoint), regressor_checkpoint.with_name("model.onnx"))
+        return export_model(load_trained(regressor_checkpoint), regressor_checkpoint.with_name("model.onnx"))
     finally:
         root.removeHandler(handler)
         root.setLevel(level)

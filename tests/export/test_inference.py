@@ -9,10 +9,10 @@ import uproot
 
 from lib.data.source import RawChunk
 from lib.export.inference import InferenceOptions, infer, predict
+from lib.export.model_export import ExportReport
 from lib.export.odd_events import KINDS, generate_events
 from lib.export.parity import TOLERANCE, scaled_difference
 from lib.export.physical_regressor import PhysicalRegressor
-from lib.export.regressor_export import ExportReport
 from lib.export.session import ExportedModel
 from lib.models.regressor import Regressor
 from lib.tasks.restore import load_trained
@@ -25,8 +25,8 @@ def test_from_root_to_root_the_numbers_are_those_of_torch(
 ) -> None:
     npho, time = generate_events(NUM_EVENTS, np.random.default_rng(4))
     with uproot.recreate(tmp_path / "events.root") as file:
-        file.mktree("tree", {name: np.dtype((np.float32, (4760,))) for name in ("npho", "relative_time")})
-        file["tree"].extend({"npho": npho, "relative_time": time})
+        file.mktree("tree", {name: np.dtype((np.float32, (4760,))) for name in ("my_npho", "relative_time")})
+        file["tree"].extend({"my_npho": npho, "relative_time": time})
     output = tmp_path / "p.root"
     options = InferenceOptions(
         report.path, [str(tmp_path / "events.root")], output, batch_size=4, num_threads=1, compare_truth=False

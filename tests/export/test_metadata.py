@@ -23,9 +23,21 @@ def test_properties_are_plain_text_or_json(metadata: ModelMetadata) -> None:
     assert json.loads(properties["xec_normalization"])["npho_scale"] == 0.58
 
 
+def test_readers_without_json_find_plain_tables(metadata: ModelMetadata) -> None:
+    properties = metadata.to_properties()
+    assert properties["xec_input_table"] == "npho\tphotons\ntime\ts"
+    assert properties["xec_output_table"] == "energy\tvalue\tGeV\tenergy\nuvwFI\tvalue\tcm\tu,v,w"
+    assert (properties["xec_num_sensors"], properties["xec_sensor_order"]) == ("4760", "sensor_id")
+
+
+def test_an_unknown_precision_is_refused(metadata: ModelMetadata) -> None:
+    with pytest.raises(ExportError, match=r"damaged metadata \(ValueError: precision 'fp8'\)"):
+        ModelMetadata.from_properties({**metadata.to_properties(), "xec_precision": "fp8"}, FILE)
+
+
 def test_the_json_form_holds_everything(metadata: ModelMetadata) -> None:
     values = json.loads(metadata.to_json())
-    assert values["format"] == "2"
+    assert values["format"] == "3"
     assert values["outputs"][0]["unit"] == "GeV"
     assert values["revision"] == "unknown"
 
@@ -40,7 +52,7 @@ def test_a_file_of_another_tool_is_refused() -> None:
 
 
 def test_another_format_is_refused_with_both_numbers(metadata: ModelMetadata) -> None:
-    with pytest.raises(ExportError, match=r"metadata of format '7', expected '2'"):
+    with pytest.raises(ExportError, match=r"metadata of format '7', expected '3'"):
         ModelMetadata.from_properties({**metadata.to_properties(), "xec_format": "7"}, FILE)
 
 

@@ -8,10 +8,10 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from lib.export.model_export import ExportReport
 from lib.export.odd_events import FloatArray, generate_events
 from lib.export.parity import scaled_difference
 from lib.export.physical_regressor import PhysicalOutput, PhysicalRegressor
-from lib.export.regressor_export import ExportReport
 from lib.export.session import ExportedModel
 from lib.models.regressor import Regressor
 from lib.tasks.config import TaskConfig, TasksConfig

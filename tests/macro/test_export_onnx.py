@@ -11,9 +11,9 @@ from torch import nn
 
 from lib.cli.entry import run_command
 from lib.errors import CheckpointError
-from lib.export import regressor_export
+from lib.export import model_export
 from lib.export.metadata import ModelMetadata, OutputDescription
-from lib.export.regressor_export import ExportReport
+from lib.export.model_export import ExportOptions, ExportReport
 from lib.tasks import restore
 from macro.export_onnx import main
 
@@ -48,39 +48,54 @@ class Trained:
 
 
 @pytest.fixture
-def exports(monkeypatch: pytest.MonkeyPatch) -> list[tuple[float, list[str]]]:
+def exports(monkeypatch: pytest.MonkeyPatch) -> list[tuple[float, ExportOptions]]:
     """Replace reading and exporting; a first weight and the tasks of each export."""
-    seen: list[tuple[float, list[str]]] = []
+    seen: list[tuple[float, ExportOptions]] = []
 
     def load(path: Path) -> Trained:
         model = nn.Linear(1, 1, bias=False)
         nn.init.ones_(model.weight)
         return Trained(model, Saved({"weight": torch.tensor([[2.0]])}))
 
-    def export(trained: Trained, path: Path, *, tasks: list[str]) -> ExportReport:
-        seen.append((trained.model.state_dict()["weight"].item(), tasks))
-        metadata = ModelMetadata("regressor", OUTPUTS, "tree", "npho", "time", {}, "", "", "", {})
+    def export(trained: Trained, path: Path, options: ExportOptions) -> ExportReport:
+        seen.append((trained.model.state_dict()["weight"].item(), options))
+        metadata = ModelMetadata("regressor", ("npho", "time"), OUTPUTS, "tree", "npho", "time", {}, "", "", "", {})
         return ExportReport(path, 2_400_000, metadata, {"energy": 3e-7, "uvwFI": 2.0e-6})
 
     monkeypatch.setattr(restore, "load_trained", load)
-    monkeypatch.setattr(regressor_export, "export_regressor", export)
+    monkeypatch.setattr(model_export, "export_model", export)
     return seen
 
 
 def test_the_summary_names_outputs_units_and_differences(
-    exports: list[tuple[float, list[str]]], capsys: pytest.CaptureFixture[str]
+    exports: list[tuple[float, ExportOptions]], capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["best.pth", "--output", "model.onnx", "--tasks", "energy", "uvwFI"]) == 0
-    assert exports == [(1.0, ["energy", "uvwFI"])]
+    assert exports == [(1.0, ExportOptions(tasks=["energy", "uvwFI"]))]
     lines = capsys.readouterr().out.splitlines()
     assert lines[0].startswith("model.onnx: 2.4 MB; ")
     assert lines[1].split() == ["energy", "energy", "GeV", "3.0e-07"]
     assert lines[2].split() == ["uvwFI", "u,", "v,", "w", "cm", "2.0e-06"]
 
 
-def test_the_last_weights_are_taken_on_request(exports: list[tuple[float, list[str]]]) -> None:
+def test_the_last_weights_are_taken_on_request(exports: list[tuple[float, ExportOptions]]) -> None:
     assert main(["best.pth", "--output", "model.onnx", "--no-ema"]) == 0
-    assert exports == [(2.0, [])]
+    assert exports == [(2.0, ExportOptions(tasks=[]))]
+
+
+def test_inpainter_precision_and_opset_are_handed_on(exports: list[tuple[float, ExportOptions]]) -> None:
+    words = ["--inpainter", "inpainter.pth", "--precision", "fp16", "--opset", "21", "--no-ema"]
+    assert main(["best.pth", "--output", "model.onnx", *words]) == 0
+    ((_, options),) = exports
+    assert (options.precision, options.opset) == ("fp16", 21)
+    assert options.inpainter is not None
+    assert options.inpainter.model.state_dict()["weight"].item() == 2.0
+
+
+def test_int8_is_refused(exports: list[tuple[float, ExportOptions]], capsys: pytest.CaptureFixture[str]) -> None:
+    assert run_command(main, ["best.pth", "--output", "model.onnx", "--precision", "int8"]) == 2
+    assert "Precision int8 is refused" in capsys.readouterr().err
+    assert exports == []
 
 
 def test_a_missing_checkpoint_gives_one_message(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

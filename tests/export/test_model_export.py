@@ -13,13 +13,11 @@ import pytest
 from lib.data.config import NormalizationConfig
 from lib.data.normalization import Normalization
 from lib.errors import ExportError
-from lib.export import regressor_export
+from lib.export import model_export
+from lib.export.model_export import ExportOptions, ExportReport, export_model
 from lib.export.odd_events import generate_events
 from lib.export.parity import TOLERANCE
-from lib.export.regressor_export import ExportReport, export_regressor
 from lib.export.session import ExportedModel
-from lib.models.config import MaeModelConfig
-from lib.models.mae import MaskedAutoencoder
 from lib.tasks.restore import TrainedModel, load_trained
 
 
@@ -102,7 +100,7 @@ def test_the_graph_is_named_dynamic_and_whole(report: ExportReport) -> None:
 def test_no_path_of_the_machine_is_in_the_file(report: ExportReport) -> None:
     content = report.path.read_bytes()
     assert b"stack_trace" not in content
-    assert str(Path(regressor_export.__file__).parents[2]).encode() not in content
+    assert str(Path(model_export.__file__).parents[2]).encode() not in content
 
 
 def test_an_export_says_nothing_of_what_torch_decided(export_log: list[str], report: ExportReport) -> None:
@@ -116,12 +114,12 @@ def test_a_failed_comparison_leaves_no_file(
 ) -> None:
     # The graph normalizes by other numbers than the model: what an exporter would do that got one constant wrong.
     other = replace(trained, normalization=Normalization.from_config(NormalizationConfig(npho_scale=1001.0)))
-    monkeypatch.setattr(regressor_export, "build_graph", lambda *_: EarlierGraph(report.path))
+    monkeypatch.setattr(model_export, "build_graph", lambda *_, **__: EarlierGraph(report.path))
     with pytest.raises(
         ExportError,
         match=r"Output '\w+' of the exported model differs by .* of its spread, accepted are 1e-05: .*event",
     ):
-        export_regressor(other, tmp_path / "model.onnx")
+        export_model(other, tmp_path / "model.onnx")
     assert list(tmp_path.iterdir()) == []
 
 
@@ -136,23 +134,20 @@ class EarlierGraph:
         shutil.copy(self.path, path)
 
 
-def test_another_kind_of_model_is_refused(trained: TrainedModel, tmp_path: Path) -> None:
-    config = MaeModelConfig(stage_dims=(8,), stage_depths=(1,), encoder_dim=16, dim_feedforward=16, decoder_dim=8)
-    model = MaskedAutoencoder(config, trained.normalization)
-    other = replace(trained, model=model, targets=[], checkpoint=replace(trained.checkpoint, kind="mae"))
-    with pytest.raises(ExportError, match=r"holds the model of an 'mae' training; expected that of a regressor"):
-        export_regressor(other, tmp_path / "model.onnx")
-
-
 def test_an_unknown_task_is_refused_with_the_nearest(trained: TrainedModel, tmp_path: Path) -> None:
     with pytest.raises(ExportError, match=r"no task 'enrgy'; nearest: energy"):
-        export_regressor(trained, tmp_path / "model.onnx", tasks=["angle", "enrgy"])
+        export_model(trained, tmp_path / "model.onnx", ExportOptions(tasks=["angle", "enrgy"]))
 
 
 def test_a_place_that_cannot_be_written_is_refused_before_the_work(
     trained: TrainedModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "file").write_bytes(b"")
-    monkeypatch.delattr(regressor_export, "build_graph")
+    monkeypatch.delattr(model_export, "build_graph")
     with pytest.raises(ExportError, match=r"model\.onnx: cannot be written \(.*\)"):
-        export_regressor(trained, tmp_path / "file" / "model.onnx")
+        export_model(trained, tmp_path / "file" / "model.onnx")
+
+
+def test_an_opset_that_nobody_translates_to_is_refused(trained: TrainedModel, tmp_path: Path) -> None:
+    with pytest.raises(ExportError, match=r"Opset 11: expected 18 to 23"):
+        export_model(trained, tmp_path / "model.onnx", ExportOptions(opset=11))
