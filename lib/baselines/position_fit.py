@@ -100,6 +100,27 @@ def fit_points(image: InnerImage) -> PointFit:
     return PointFit(uvw, photons, spread, chi_square / np.maximum(used.sum(axis=1) - 4, 1), skewness)
 
 
+def expected_photons(fit: PointFit, event: IndexArray, sensor: IndexArray) -> FloatArray:
+    """Return the photons that fitted points send to MPPCs, shape (k,).
+
+    Args:
+        fit: The points.
+        event: Which point, shape (k,).
+        sensor: Ids of the MPPCs, below 4092, shape (k,).
+    """
+    row, column = np.divmod(sensor, INNER_SHAPE[1])
+    u, phi = (place[:, None].astype(np.float32) for place in _place(row, column))
+    seen = _shape(_Window(u, phi, npho=u, weight=u), fit.uvw[event])[:, 0]
+    return fit.photons[event] * seen
+
+
+def _place(row: IndexArray, column: IndexArray) -> tuple[FloatArray, FloatArray]:
+    """Return u in cm and phi of places on the inner face."""
+    u = (column - 0.5 * (INNER_SHAPE[1] - 1)) * INNER_Z_PITCH
+    phi = (0.5 * (INNER_SHAPE[0] - 1) - row) * INNER_PHI_PITCH
+    return u, phi
+
+
 def _cut_out(image: InnerImage) -> tuple[FloatArray, FloatArray, FloatArray, BoolArray]:
     """Return u, phi, photons and validity of the sensors around each event's brightest spot, shape (n, 121) each."""
     row, column = _brightest(image.npho)
@@ -110,8 +131,7 @@ def _cut_out(image: InnerImage) -> tuple[FloatArray, FloatArray, FloatArray, Boo
     inside = (rows >= 0) & (rows < num_rows) & (columns >= 0) & (columns < num_columns)
     place = (np.arange(len(row))[:, None], np.clip(rows, 0, num_rows - 1), np.clip(columns, 0, num_columns - 1))
     valid = inside & image.valid[place]
-    u = (columns - 0.5 * (num_columns - 1)) * INNER_Z_PITCH
-    phi = (0.5 * (num_rows - 1) - rows) * INNER_PHI_PITCH
+    u, phi = _place(rows, columns)
     return u, phi, np.where(valid, image.npho[place], 0.0), valid
 
 
