@@ -70,6 +70,15 @@ class InpainterConfig(RunConfig):
     training: RestorationTrainingConfig = RestorationTrainingConfig()
     """Training loop and loss."""
 
+    @model_validator(mode="after")
+    def _errors_are_learnt(self) -> "InpainterConfig":
+        if self.model.predict_error != (self.training.loss_fn in LIKELIHOODS):
+            raise ValueError(
+                f"model.predict_error: {self.model.predict_error} does not fit training.loss_fn "
+                f"{self.training.loss_fn}; errors are learnt by gaussian_nll and laplace_nll, and by no other loss"
+            )
+        return self
+
 
 TrainingConfiguration: TypeAlias = MaeConfig | RegressorConfig | InpainterConfig
 

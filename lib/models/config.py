@@ -9,6 +9,7 @@ from lib.config import Section
 SMALLEST_FOVEA: Final = 5
 """A smaller window would not hold the spot whose width tells the depth."""
 
+HeadType: TypeAlias = Literal["per_face", "masked_attention", "cross_attention"]
 PredictChannels: TypeAlias = Literal["npho", "npho+time"]
 
 
@@ -110,11 +111,24 @@ class InpainterModelConfig(EncoderConfig):
     """Share of each event's valid sensors that is treated as dead in training."""
     predict_channels: PredictChannels = "npho+time"
     """What is restored."""
-    head_type: Literal["per_face"] = "per_face"
-    """per_face: local context on each face and the encoder's tokens."""
+    head_type: HeadType = "per_face"
+    """per_face: local context on each face and the encoder's tokens. masked_attention: each sensor asks the measured
+    ones among its nearest on all faces. cross_attention: the position of each sensor asks these and all tokens."""
     hidden_dim: int = Field(64, ge=1)
-    """Width of the head."""
+    """Width of the head; a multiple of 4 for those with attention."""
     head_depth: int = Field(2, ge=1)
-    """Blocks of each face's head."""
+    """Blocks of the head."""
+    num_neighbours: int = Field(16, ge=1, le=128)
+    """Sensors, the nearest in space, that each one asks in the heads with attention."""
+    predict_error: bool = False
+    """Predict an error beside each value, with training.loss_fn gaussian_nll or laplace_nll."""
     freeze_encoder: bool = False
     """Train the head alone."""
+
+    @model_validator(mode="after")
+    def _head_fits(self) -> "InpainterModelConfig":
+        if self.head_type != "per_face" and self.hidden_dim % 4:
+            raise ValueError(f"hidden_dim must be a multiple of 4 for head_type {self.head_type}")
+        if self.head_type == "per_face" and self.num_neighbours != 16:
+            raise ValueError("num_neighbours is not used by head_type per_face; remove it, or choose another")
+        return self

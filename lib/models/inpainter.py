@@ -5,6 +5,7 @@ from torch import Tensor, nn
 
 from lib.data.normalization import Normalization
 from lib.geometry.sensors import FACE_NAMES
+from lib.models.attention_heads import AttentionHead
 from lib.models.config import InpainterModelConfig, num_channels
 from lib.models.encoder_model import EncoderModel
 from lib.models.inpainting_heads import OuterHead, RectangularHead, StaggeredHead
@@ -12,6 +13,12 @@ from lib.models.neighbour_mean import NeighbourMean
 from lib.models.sensor_inputs import SensorFeatures
 from lib.models.sensor_order import in_sensor_order
 from lib.nn.initialization import initialize, shrink_outputs
+
+ALL_SENSORS = "sensors"
+"""Name of the head that speaks for all faces."""
+
+# A tenth of the normalized unit, from which predicted errors start.
+USUAL_LOG_ERROR = -2.3
 
 
 class Inpainter(EncoderModel):
@@ -27,8 +34,7 @@ class Inpainter(EncoderModel):
         self.num_channels = num_channels(config.predict_channels)
         self.features = SensorFeatures(normalization)
         self.neighbour_mean = NeighbourMean()
-        event_dim = len(self.encoder.token_faces) * config.encoder_dim
-        self.heads = nn.ModuleDict({face: _head(face, event_dim, config) for face in FACE_NAMES})
+        self.heads = _build_heads(config, len(self.encoder.token_faces))
         initialize(self)
         shrink_outputs(self.heads.values())
 
@@ -41,19 +47,45 @@ class Inpainter(EncoderModel):
             dead: True for the sensors to restore, shape (B, 4760).
 
         Returns:
-            Normalized npho, and time if the configuration asks for it, shape (B, 4760, C).
+            Normalized npho, and time if the configuration asks for it, shape (B, 4760, C); with predicted errors
+            the logarithm of the error of each behind them, shape (B, 4760, 2 C).
         """
         usable = valid & ~dead[..., None]
-        event = self.encoder(x, usable).flatten(1)
+        tokens = self.encoder(x, usable)
         features = self.features(x, usable)
         guess = self.neighbour_mean(features)
-        local = torch.cat([features, guess], dim=-1)
-        correction = in_sensor_order({face: head(local, event) for face, head in self.heads.items()})
-        return guess[..., : self.num_channels] + correction
+        said = self._ask_heads(torch.cat([features, guess], dim=-1), tokens)
+        values = guess[..., : self.num_channels] + said[..., : self.num_channels]
+        if said.shape[-1] == self.num_channels:
+            return values
+        return torch.cat([values, said[..., self.num_channels :] + USUAL_LOG_ERROR], dim=-1)
+
+    def _ask_heads(self, features: Tensor, tokens: Tensor) -> Tensor:
+        """Return what the heads say of each sensor, for features (B, 4760, 6) and tokens (B, T, D)."""
+        if ALL_SENSORS in self.heads:
+            return self.heads[ALL_SENSORS](features, features[..., 2:3], tokens)
+        return in_sensor_order({face: head(features, tokens.flatten(1)) for face, head in self.heads.items()})
 
 
-def _head(face: str, event_dim: int, config: InpainterModelConfig) -> nn.Module:
-    dim, depth, channels = config.hidden_dim, config.head_depth, num_channels(config.predict_channels)
+def _build_heads(config: InpainterModelConfig, num_tokens: int) -> nn.ModuleDict:
+    channels = num_channels(config.predict_channels) * (2 if config.predict_error else 1)
+    if config.head_type == "per_face":
+        event_dim = num_tokens * config.encoder_dim
+        return nn.ModuleDict({face: _face_head(face, event_dim, channels, config) for face in FACE_NAMES})
+    head = AttentionHead(
+        config.encoder_dim,
+        num_tokens,
+        dim=config.hidden_dim,
+        depth=config.head_depth,
+        num_neighbours=config.num_neighbours,
+        num_channels=channels,
+        asks_tokens=config.head_type == "cross_attention",
+    )
+    return nn.ModuleDict({ALL_SENSORS: head})
+
+
+def _face_head(face: str, event_dim: int, channels: int, config: InpainterModelConfig) -> nn.Module:
+    dim, depth = config.hidden_dim, config.head_depth
     if face == "outer":
         return OuterHead(event_dim, dim=dim, depth=depth, num_channels=channels)
     if face in {"top", "bottom"}:

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any, get_args
 
 import pytest
-from pydantic import BaseModel
+from pydantic import BaseModel, ValidationError
 
 from lib.cli.schemas import SCHEMAS, InpainterConfig, MaeConfig, RegressorConfig
 from lib.config import Section, load_config
@@ -98,3 +98,10 @@ def test_a_resolved_configuration_is_one_again(schema: type[Section], outer_mode
     values = {**MINIMAL[kind], "model": {"outer_mode": outer_mode}}
     config = validate(schema, Document("x.yaml", values, {}))
     assert validate(schema, Document("again", config.model_dump(mode="json"), {})) == config
+
+
+@pytest.mark.parametrize(("predict_error", "loss_fn"), [(True, "smooth_l1"), (False, "laplace_nll")])
+def test_errors_are_predicted_where_they_are_learnt(predict_error: bool, loss_fn: str) -> None:
+    sections = {"model": {"predict_error": predict_error}, "training": {"loss_fn": loss_fn}}
+    with pytest.raises(ValidationError, match="does not fit training"):
+        InpainterConfig.model_validate({"data": {"train_path": "a", "val_path": "b"}, **sections})
