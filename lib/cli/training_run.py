@@ -2,6 +2,7 @@
 
 import logging
 import uuid
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
@@ -57,6 +58,35 @@ def run_training(config: TrainingConfiguration) -> int:
     Raises:
         UserError: If files, checkpoints or settings cannot serve; nothing has been trained then.
     """
+    starting = StopRequest()
+    try:
+        # Reading files and trying the compiler take minutes on some machines, and there is nothing to save yet.
+        with starting.listening():
+            starting.interrupt_at_once()
+            ready = _prepare(config)
+    except KeyboardInterrupt:
+        logger.warning("stopped on request before the training began; start it again with the same command")
+        return EXIT_REQUEUE
+    return _train_and_close(ready)
+
+
+@dataclass(frozen=True)
+class _ReadyRun:
+    """Everything of a run that is about to begin; its folder is taken."""
+
+    config: TrainingConfiguration
+    trainer: Trainer[EventBatch]
+    parts: Assembly
+    recorder: RunRecorder
+    data: DataRecord
+
+
+def _prepare(config: TrainingConfiguration) -> _ReadyRun:
+    """Build the run and put it where an earlier one stopped, if it is to go on from one.
+
+    Raises:
+        UserError: If files, checkpoints or settings cannot serve.
+    """
     run_name = choose_run_name(config)
     normalization = Normalization.from_config(config.normalization)
     source = find_resumed(config, run_name)
@@ -97,7 +127,7 @@ def run_training(config: TrainingConfiguration) -> int:
         metrics=resumed.metrics if resumed else None,
     )
     data = DataRecord({"train": train, "val": validation}, folder)
-    return _train_and_close(settled.config, trainer, parts, recorder, data=data)
+    return _ReadyRun(settled.config, trainer, parts, recorder, data)
 
 
 def _run_key(config: TrainingConfiguration, resumed: Checkpoint | None, source: Path | None, folder: Path) -> str:
@@ -111,15 +141,9 @@ def _run_key(config: TrainingConfiguration, resumed: Checkpoint | None, source: 
     return load_identity(folder)[0].key if (folder / IDENTITY_NAME).exists() else uuid.uuid4().hex
 
 
-def _train_and_close(
-    config: TrainingConfiguration,
-    trainer: Trainer[EventBatch],
-    parts: Assembly,
-    recorder: RunRecorder,
-    *,
-    data: DataRecord,
-) -> int:
+def _train_and_close(run: _ReadyRun) -> int:
     """Run the epochs and end the run in MLflow whatever happens."""
+    config, trainer, recorder = run.config, run.trainer, run.recorder
     status = "FAILED"
     stop = StopRequest()
     memory = MemoryGuard(config.training.memory, stop.request)
@@ -127,7 +151,7 @@ def _train_and_close(
     watch = RunWatch(trainer, recorder, stop, watchdog)
     try:
         with stop.listening(), watchdog.watching():
-            _train(config, trainer, recorder, data, watch=watch, health=parts.health)
+            _train(config, trainer, recorder, run.data, watch=watch, health=run.parts.health)
             stop.interrupt_at_once()
             watch.begins("artifacts")
             if memory.is_tight:

@@ -6,7 +6,7 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from importlib import import_module
 from multiprocessing.context import ForkServerProcess
 from pathlib import Path
@@ -57,16 +57,28 @@ def prepare(folder: Path, files: int, events: int) -> None:
         (folder / f"{kind}.yaml").write_text(yaml.safe_dump(config))
 
 
-def train(kind: str, folder: Path, name: str) -> None:
-    """Run one training and end the process with its exit code; the loss of every batch is appended to a file."""
+def train(
+    kind: str, folder: Path, name: str, arguments: Sequence[str] = (), arrange: Callable[[], None] | None = None
+) -> None:
+    """Run one training and end the process with its exit code; the loss of every batch is appended to a file.
+
+    Args:
+        kind: What is trained.
+        folder: With the files and configurations of ``prepare``.
+        name: Of the run.
+        arguments: Further ones of the command.
+        arrange: Is called in the process before the training begins; what is to happen to it.
+    """
     os.chdir(folder)
     descriptor = os.open(folder / f"{name}.log", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
     os.dup2(descriptor, sys.stderr.fileno())
     logging.getLogger("mlflow").setLevel(logging.ERROR)
     torch.set_num_threads(1)
     _note_losses(os.open(folder / f"{name}.{LOSSES}", os.O_WRONLY | os.O_CREAT | os.O_APPEND))
+    if arrange is not None:
+        arrange()
     command = import_module(f"lib.train_{kind}").main
-    os._exit(run_command(command, ["--config", f"{kind}.yaml", "--set", f"mlflow.run_name={name}"]))
+    os._exit(run_command(command, ["--config", f"{kind}.yaml", "--set", f"mlflow.run_name={name}", *arguments]))
 
 
 def _note_losses(descriptor: int) -> None:
@@ -104,8 +116,11 @@ class Nursery:
         first.join(120)
         self._start_seconds = 0.0
 
-    def start(self, name: str) -> ForkServerProcess:
-        process = self._context.Process(target=train, args=(self._kind, self._folder, name))
+    def start(
+        self, name: str, arguments: Sequence[str] = (), arrange: Callable[[], None] | None = None
+    ) -> ForkServerProcess:
+        """Start a training and return its process; see ``train``."""
+        process = self._context.Process(target=train, args=(self._kind, self._folder, name, arguments, arrange))
         process.start()
         return process
 
@@ -114,7 +129,7 @@ class Nursery:
         begin = time.monotonic()
         process = self.start(name)
         while not self._start_seconds and process.is_alive():
-            if self._batches_seen(name):
+            if self.batches_seen(name):
                 self._start_seconds = time.monotonic() - begin
             time.sleep(0.002)
         process.join(240)
@@ -133,12 +148,12 @@ class Nursery:
         """
         done = 0
         for batches, part in kills:
-            wanted = self._batches_seen(name) + batches
+            wanted = self.batches_seen(name) + batches
             process, before, now = self.start(name), time.monotonic(), time.monotonic()
-            seen = self._batches_seen(name)
+            seen = self.batches_seen(name)
             while process.is_alive() and seen < wanted:
                 time.sleep(0.002)
-                if (count := self._batches_seen(name)) > seen:
+                if (count := self.batches_seen(name)) > seen:
                     seen, before, now = count, now, time.monotonic()
             process.join(part * (now - before if batches else self._start_seconds))
             if process.pid is not None and process.is_alive():
@@ -151,13 +166,16 @@ class Nursery:
     def run_asked(self, name: str, batches: Sequence[int], numbers: Sequence[int]) -> list[int | None]:
         """Start a training again and again, send each signal once so many batches were seen, and let the last one end.
 
+        Each process begins one batch at least: before that there is nothing to save, and it may not listen yet.
+
         Returns:
             Exit codes of all but the last process.
         """
         codes = []
         for count, number in zip(batches, numbers, strict=True):
+            wanted = max(count, self.batches_seen(name) + 1)
             process = self.start(name)
-            while process.is_alive() and self._batches_seen(name) < count:
+            while process.is_alive() and self.batches_seen(name) < wanted:
                 time.sleep(0.002)
             if process.pid is not None and process.is_alive():
                 os.kill(process.pid, number)
@@ -166,7 +184,8 @@ class Nursery:
         self.run(name)
         return codes
 
-    def _batches_seen(self, name: str) -> int:
+    def batches_seen(self, name: str) -> int:
+        """Return how many batches the processes of a run began."""
         path = self._folder / f"{name}.{LOSSES}"
         return path.read_bytes().count(b"\n") if path.exists() else 0
 

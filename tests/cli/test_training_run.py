@@ -15,7 +15,8 @@ import torch
 import yaml
 from matplotlib.figure import Figure
 
-from lib.cli import artifacts
+from lib.cli import artifacts, training_run
+from lib.cli.assembly import Assembly
 from lib.cli.entry import EXIT_DONE, EXIT_REQUEUE, EXIT_SKIP_CAP, EXIT_USER_ERROR, run_command
 from lib.evaluation import run_report, worst_events
 from lib.tasks.restore import load_trained
@@ -194,6 +195,23 @@ def test_a_signal_saves_inside_the_epoch_and_the_run_ends_as_if_it_had_not_come(
     for part in ("model", "average", "optimizer", "epochs_done", "steps_done", "best"):
         assert_same(getattr(straight, part), getattr(resumed, part), part)
     assert told(Journal(work.path(f"not_{name}", ""))) == told(Journal(work.path(name, "")))
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGUSR1])
+def test_a_signal_before_the_first_step_asks_to_be_started_again(
+    work: Workplace, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, number: int
+) -> None:
+    name, assemble = f"early_{int(number)}", training_run.assemble
+
+    def signalled(*arguments: Any) -> Assembly:
+        os.kill(os.getpid(), number)
+        return assemble(*arguments)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(training_run, "assemble", signalled)
+        assert work.run("mae", name, "--resume_from", "auto") == EXIT_REQUEUE
+    assert "stopped on request before the training began" in caplog.text
+    assert not work.path(name, LAST_NAME).exists()
 
 
 def test_a_resumed_run_goes_on_in_the_store_and_a_new_one_is_begun_on_request(
