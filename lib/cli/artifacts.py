@@ -1,14 +1,18 @@
-"""What there is to see and to use of the best epoch, written when a training ends."""
+"""What there is to see and to use of a run, written when a training ends."""
 
 import logging
+from dataclasses import replace
 
+from lib.cli.run_defaults import default_settings
 from lib.cli.schemas import RegressorConfig, TrainingConfiguration
 from lib.data.batch import EventBatch
-from lib.errors import ExportError
+from lib.errors import ExportError, UserError
 from lib.evaluation.predictors import TorchPredictor
 from lib.evaluation.raw_events import RawEvents
 from lib.evaluation.run_report import write_report
 from lib.export.model_export import export_model
+from lib.report.run_folder import read_run
+from lib.report.write import write_page
 from lib.tasks.restore import load_trained
 from lib.training.checkpoint import BEST_NAME
 from lib.training.recorder import RunRecorder
@@ -36,6 +40,22 @@ def write_artifacts(
             _export(recorder, run_name)
     except OSError as error:
         logger.error("%s: not every file about the best epoch could be written (%s)", recorder.folder, error)
+
+
+def write_run_page(recorder: RunRecorder, status: str) -> None:
+    """Write ``report.html`` about everything that the run's folder holds, and send it to MLflow.
+
+    A page that cannot be written is logged and spoils nothing.
+
+    Args:
+        recorder: Knows the folder; its checkpoints are written.
+        status: How the run ends, which its folder does not say yet.
+    """
+    try:
+        run = replace(read_run(recorder.folder), status=status)
+        recorder.record_artifact(write_page(run, default_settings(run.kind)))
+    except (OSError, UserError) as error:
+        logger.error("%s: the page about the run could not be written (%s)", recorder.folder, error)
 
 
 def _write_report(config: RegressorConfig, trainer: Trainer[EventBatch], recorder: RunRecorder, run_name: str) -> None:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from lib.cli.artifacts import write_artifacts
+from lib.cli.artifacts import write_artifacts, write_run_page
 from lib.cli.assembly import Assembly, assemble
 from lib.cli.data_record import DataRecord
 from lib.cli.entry import EXIT_DONE, EXIT_REQUEUE, EXIT_ROLLBACK_CAP, EXIT_SKIP_CAP, EXIT_UNHEALTHY
@@ -158,9 +158,11 @@ def _train_and_close(run: _ReadyRun) -> int:
                 logger.warning("memory is short, so figures, predictions and exports of the best epoch are left out")
             else:
                 write_artifacts(config, trainer, recorder, recorder.folder.name)
+                write_run_page(recorder, "FINISHED")
         status = "FINISHED"
     except tuple(STOPPING_CODES) as error:
         logger.error("stopped: %s", error)
+        write_run_page(recorder, status)
         return STOPPING_CODES[type(error)]
     except (InterruptedEpochError, KeyboardInterrupt):
         status = "KILLED"

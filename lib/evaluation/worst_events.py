@@ -10,11 +10,13 @@ import numpy as np
 
 from lib.evaluation.event_display import DisplayedEvent, draw_event
 from lib.evaluation.figure_file import save_figure
+from lib.evaluation.kept_events import KeptEvent, read_kept_events, write_kept_events
 from lib.evaluation.raw_events import RawBatch
 from lib.evaluation.residuals import task_residuals
 from lib.geometry.sensors import FloatArray
 
 NUM_WORST: Final = 10
+FOLDER_NAME: Final = "worst_events"
 # Residuals count in units of what a good reconstruction reaches at 52.8 MeV, so that tasks can be compared.
 _USUAL: Final = {"energy": 1.5, "time": 60.0, "distance": 6.0, "opening angle": 3.3}
 
@@ -49,10 +51,15 @@ class WorstEvents:
             self._offer(float(table[row, column]), names[column], batch, row)
 
     def write(self, folder: Path, run_name: str) -> list[Path]:
-        """Write ``worst_events/worst_event_<NN>_<run>.pdf``, the worst first, and return the paths."""
-        paths = []
-        for rank, found in enumerate(sorted(self._kept, reverse=True), start=1):
-            path = folder / "worst_events" / f"worst_event_{rank:02d}_{run_name}.pdf"
+        """Write ``worst_events/worst_event_<NN>_<run>.pdf``, the worst first, and return the paths.
+
+        The events themselves go to ``worst_events_<run>.npz`` beside them, for the page of the run.
+        """
+        ranked = sorted(self._kept, reverse=True)
+        paths = [events_path(folder, run_name)]
+        write_kept_events(paths[0], [KeptEvent(found.event, found.reason) for found in ranked])
+        for rank, found in enumerate(ranked, start=1):
+            path = folder / FOLDER_NAME / f"worst_event_{rank:02d}_{run_name}.pdf"
             figure = draw_event(found.event)
             figure.text(0.99, 0.962, found.reason, ha="right", va="center", fontsize=12)
             save_figure(figure, path)
@@ -68,6 +75,21 @@ class WorstEvents:
         ranked = _Ranked(score, -self._seen, _displayed(batch, row), reason)
         push = heapq.heappush if len(self._kept) < NUM_WORST else heapq.heappushpop
         push(self._kept, ranked)
+
+
+def events_path(folder: Path, run_name: str) -> Path:
+    """Return where the worst events of a run are kept."""
+    return folder / FOLDER_NAME / f"worst_events_{run_name}.npz"
+
+
+def read_worst_events(folder: Path, run_name: str) -> list[KeptEvent]:
+    """Return the worst events of a run, the worst first; none where none were kept.
+
+    Raises:
+        DataError: If their file cannot be read.
+    """
+    path = events_path(folder, run_name)
+    return read_kept_events(path) if path.exists() else []
 
 
 def _scores(predicted: Mapping[str, FloatArray], true: Mapping[str, FloatArray]) -> dict[str, FloatArray]:

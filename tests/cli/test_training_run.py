@@ -257,10 +257,11 @@ def test_a_regressor_leaves_the_files_that_are_promised(work: Workplace, monkeyp
         BEST_NAME, LAST_NAME, "metrics.jsonl", "event_ledger.csv",
         "predictions_energy_files.csv", "predictions_uvwFI_files.csv",
         "resolution_energy_files.pdf", "resolution_uvwFI_files.pdf",
-        "saliency_profile_files.pdf", "face_weights_files.pdf", "worst_events",
+        "saliency_profile_files.pdf", "face_weights_files.pdf", "worst_events", "report.html",
     } <= names  # fmt: skip
     worst = {path.name for path in work.path("files", "worst_events").iterdir()}
-    assert worst == {"worst_event_01_files.pdf"}
+    assert worst == {"worst_event_01_files.pdf", "worst_events_files.npz"}
+    assert "finished after 2 epochs" in work.path("files", "report.html").read_text()
     assert not [name for name in names if "partial" in name]
     assert len(work.path("files", "predictions_energy_files.csv").read_text().splitlines()) == 1 + 10
     metrics = Journal(work.path("files", "")).read()[-1].metrics
@@ -301,6 +302,27 @@ def test_a_disk_that_is_full_at_the_end_spoils_no_training(
 def test_no_figures_are_drawn_unless_wanted(work: Workplace) -> None:
     assert work.run("regressor", "plain") == EXIT_DONE
     assert not list(work.path("plain", "").glob("*.pdf"))
+
+
+def test_the_page_about_a_run_reaches_the_store(work: Workplace) -> None:
+    experiment = ("--set", "mlflow.experiment=paged")
+    assert work.run("mae", "paged", "--set", "training.epochs=1", *experiment) == EXIT_DONE
+    page = work.path("paged", "report.html").read_text()
+    assert "masked autoencoder" in page
+    [run] = work.runs("paged").values()
+    store = MlflowStore(f"sqlite:///{work.folder / 'mlruns.db'}", "paged").client
+    assert "report.html" in {entry.path for entry in store.list_artifacts(run.info.run_id)}
+
+
+def test_a_page_that_cannot_be_written_spoils_no_training(
+    work: Workplace, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(artifacts, "write_page", full)
+    assert work.run("mae", "unpaged", "--set", "training.epochs=1") == EXIT_DONE
+    assert "the page about the run could not be written" in caplog.text
 
 
 def test_a_pretrained_encoder_is_the_start_of_a_regressor(work: Workplace) -> None:
@@ -362,6 +384,7 @@ def test_an_epoch_without_a_single_good_step_ends_with_code_3(work: Workplace) -
     assert work.run("mae", "exploded", *arguments, "--set", "mlflow.experiment=exploded") == EXIT_SKIP_CAP
     [run] = work.runs("exploded").values()
     assert run.info.status == "FAILED"
+    assert "stopped by itself or failed after 1 epoch" in work.path("exploded", "report.html").read_text()
 
 
 def test_a_store_that_is_down_does_not_stop_the_training(

@@ -1,0 +1,73 @@
+"""Some events as they were measured, kept in a run's folder so that they can be drawn again without the data."""
+
+import zipfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+
+from lib.atomic import atomic_path
+from lib.errors import DataError
+from lib.evaluation.event_display import DisplayedEvent
+from lib.geometry.sensors import NUM_SENSORS
+
+_WIDTHS: Final = {"npho": (NUM_SENSORS,), "time": (NUM_SENSORS,), "uvw": (3,)}
+
+
+@dataclass(frozen=True, eq=False)
+class KeptEvent:
+    """An event, and why it was kept."""
+
+    event: DisplayedEvent
+    reason: str
+
+
+def write_kept_events(path: Path, kept: Sequence[KeptEvent]) -> None:
+    """Write events as one NumPy archive; truth that is unknown becomes NaN."""
+    events = [one.event for one in kept]
+    unknown = np.full(3, np.nan)
+    with atomic_path(path) as temporary, temporary.open("wb") as file:
+        np.savez_compressed(
+            file,
+            npho=np.array([event.npho for event in events], np.float32).reshape(-1, NUM_SENSORS),
+            time=np.array([event.time for event in events], np.float32).reshape(-1, NUM_SENSORS),
+            run=np.array([event.run for event in events], np.int64),
+            event=np.array([event.event for event in events], np.int64),
+            energy=np.array([np.nan if event.energy_gev is None else event.energy_gev for event in events]),
+            uvw=np.array([unknown if event.uvw is None else event.uvw for event in events]).reshape(-1, 3),
+            reason=np.array([one.reason for one in kept], dtype=np.str_),
+        )
+
+
+def read_kept_events(path: Path) -> list[KeptEvent]:
+    """Return what ``write_kept_events`` wrote.
+
+    Raises:
+        DataError: If the file holds something else.
+    """
+    try:
+        with np.load(path, allow_pickle=False) as archive:
+            found = {name: archive[name] for name in ("npho", "time", "run", "event", "energy", "uvw", "reason")}
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+        raise DataError(f"{path}: cannot be read ({error}). Remove it to report without these events.") from error
+    count = len(found["run"])
+    for name, values in found.items():
+        expected = (count, *_WIDTHS.get(name, ()))
+        if values.shape != expected:
+            raise DataError(f"{path}: {name} has the shape {values.shape}, expected {expected}. Remove the file.")
+    return [
+        KeptEvent(
+            DisplayedEvent(
+                npho=found["npho"][row],
+                time=found["time"][row],
+                run=int(found["run"][row]),
+                event=int(found["event"][row]),
+                energy_gev=float(found["energy"][row]) if np.isfinite(found["energy"][row]) else None,
+                uvw=found["uvw"][row] if np.isfinite(found["uvw"][row]).all() else None,
+            ),
+            str(found["reason"][row]),
+        )
+        for row in range(count)
+    ]
