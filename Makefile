@@ -25,13 +25,14 @@ clean-demo:  ## Forget the demo's data and runs
 	rm -rf data/quick artifacts/demo_mae artifacts/demo_regressor artifacts/demo_inpainter
 
 test: $(READY)  ## What every change must pass
-	$(PYTEST) -m "not slow and not gpu and not root and not server and not slurm"
+	$(PYTEST) -m "not slow and not gpu and not root and not server and not slurm and not browser"
 
 test-all: $(READY)  ## The slow suites too
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt ROOT || true
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt -e '.[remote]' || true
 	command -v xrootd >/dev/null && command -v slurmctld >/dev/null || \
 	  { apt-get update -qq && apt-get install -y -qq xrootd-server slurm-wlm slurm-wlm-basic-plugins munge; } || true
+	command -v chromium >/dev/null || { apt-get update -qq && apt-get install -y -qq chromium; } || true
 	$(PYTEST)
 
 lint: $(READY)  ## Style, types and import contracts
