@@ -24,6 +24,9 @@ def main(arguments: Sequence[str]) -> int:
             num_threads=options.num_threads,
             compare_truth=options.compare_truth,
             branches=dict(options.branch),
+            tasks=options.tasks,
+            keep=options.keep,
+            recover_dead=options.recover_dead,
         )
     )
     sys.stdout.write(f"{options.output}: {result.num_events} events\n")
@@ -45,6 +48,15 @@ def _parse(arguments: Sequence[str]) -> argparse.Namespace:
     )
     parser.add_argument(
         "--compare_truth", action="store_true", help="print core width, 68 %% and bias against the truth of the input"
+    )
+    parser.add_argument("--tasks", nargs="+", default=[], metavar="TASK", help="the outputs wanted; all by default")
+    parser.add_argument(
+        "--keep", nargs="+", default=[], metavar="BRANCH", help="branches of the input that the output carries too"
+    )
+    parser.add_argument(
+        "--recover_dead",
+        action="store_true",
+        help="restore sensors without a photon count like those of the branch dead; for a model with an inpainter",
     )
     parser.add_argument(
         "--branch",

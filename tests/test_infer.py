@@ -1,12 +1,14 @@
 """Predictions of files must be those of the model, event by event, or there must be one clear message and no file."""
 
 import json
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 
+import awkward as ak
 import numpy as np
 import onnx
 import pytest
@@ -14,7 +16,10 @@ import uproot
 from onnx import TensorProto, helper
 
 from lib.cli.entry import run_command
+from lib.data.source import RawChunk
+from lib.export import inference
 from lib.export.metadata import ModelMetadata, OutputDescription
+from lib.export.session import ExportedModel
 from lib.infer import main
 from tests.data.file_servers import HttpServer, http_server, xrootd_server
 
@@ -306,6 +311,102 @@ def test_impossible_numbers_are_refused(value: str, capsys: pytest.CaptureFixtur
     with pytest.raises(SystemExit, match="2"):
         main(arguments(Path("m.onnx"), "a.root", Path("p.root"), "--batch_size", value))
     assert "--batch_size" in capsys.readouterr().err
+
+
+def test_chosen_tasks_alone_are_written_and_branches_carried_over(model: Path, data: Path, tmp_path: Path) -> None:
+    words = ["--tasks", "energy", "--keep", "uvwTruth", "energyTruth"]
+    assert run_command(main, arguments(model, data / "a.root", tmp_path / "p.root", *words)) == 0
+    with uproot.open(tmp_path / "p.root") as file:
+        assert set(file["tree"].keys()) == {"run", "event", "pred_energy", "uvwTruth", "energyTruth"}
+        expected = make_events(*RUN_COUNTS["a.root"])
+        for name in ("uvwTruth", "energyTruth"):
+            np.testing.assert_array_equal(file["tree"][name].array(library="np"), expected[name])
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--tasks", "enrgy"], "has no such output; nearest: energy"),
+        (["--keep", "uvwTruht"], "has no such branch; nearest: uvwTruth"),
+        (["--keep", "run"], "the output has a branch of that name already"),
+        (["--recover_dead"], "restores nothing. Export the regressor with --inpainter"),
+    ],
+)
+def test_what_cannot_be_chosen_is_refused(
+    model: Path, data: Path, tmp_path: Path, words: list[str], message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert message in refused(arguments(model, data, tmp_path / "p.root", *words), capsys)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_branches_of_changing_length_are_not_carried_over(
+    model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with uproot.recreate(tmp_path / "a.root") as file:
+        file["tree"] = {**make_events(5, 3), "hits": ak.Array([[1], [1, 2], []])}
+    command = arguments(model, tmp_path / "a.root", tmp_path / "p.root", "--keep", "hits")
+    assert "--keep hits: only numbers of fixed length can be carried over" in refused(command, capsys)
+
+
+KILLED = """
+import os, signal, sys
+from lib.export import inference, inference_parts
+inference.CHUNK_EVENTS = 4
+save, left = inference_parts.PartFolder.save, int(sys.argv.pop(1))
+def save_and_die(self, number, columns):
+    global left
+    save(self, number, columns)
+    left -= 1
+    if left == 0:
+        os.kill(os.getpid(), signal.SIGKILL)
+inference_parts.PartFolder.save = save_and_die
+from lib.infer import main
+sys.exit(main(sys.argv[1:]))
+"""
+
+
+@pytest.mark.parametrize("kills", [[1], [3, 2, 1]])
+def test_a_killed_run_goes_on_and_gives_the_same_file(
+    model: Path, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kills: list[int]
+) -> None:
+    words = ["--compare_truth", "--keep", "uvwTruth"]
+    command = arguments(model, data, tmp_path / "p.root", *words)
+    for parts_before in kills:
+        run = [sys.executable, "-c", KILLED, str(parts_before), *command]
+        assert subprocess.run(run, capture_output=True, check=False).returncode == -signal.SIGKILL
+        assert not (tmp_path / "p.root").exists()
+    monkeypatch.setattr(inference, "CHUNK_EVENTS", 4)
+    computed: list[int] = []
+    predict = inference.predict
+
+    def counted(model: ExportedModel, chunk: RawChunk, batch_size: int, **more: None) -> dict[str, np.ndarray]:
+        computed.append(len(chunk))
+        return predict(model, chunk, batch_size, **more)
+
+    monkeypatch.setattr(inference, "predict", counted)
+    assert run_command(main, command) == 0
+    # Nothing twice: 47 events of 17 and 30 make parts of 4, whose kept ones are not computed again.
+    assert len(computed) == 5 + 8 - sum(kills)
+    monkeypatch.setattr(inference, "CHUNK_EVENTS", 1024)
+    assert run_command(main, arguments(model, data, tmp_path / "whole.root", *words)) == 0
+    with uproot.open(tmp_path / "p.root") as one, uproot.open(tmp_path / "whole.root") as other:
+        for name, values in one["tree"].arrays(library="np").items():
+            np.testing.assert_array_equal(values, other["tree"][name].array(library="np"))
+    assert {entry.name for entry in tmp_path.iterdir()} == {"p.root", "whole.root"}
+
+
+def test_parts_of_other_inputs_are_not_taken(
+    model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    write_root(tmp_path / "a.root", make_events(5, 9))
+    command = arguments(model, tmp_path / "a.root", tmp_path / "p.root")
+    run = [sys.executable, "-c", KILLED, "1", *command]
+    assert subprocess.run(run, capture_output=True, check=False).returncode == -signal.SIGKILL
+    write_root(tmp_path / "a.root", make_events(6, 9))
+    assert run_command(main, command) == 0
+    assert "it begins anew" in caplog.text
+    with uproot.open(tmp_path / "p.root") as file:
+        np.testing.assert_array_equal(file["tree/pred_energy"].array(library="np"), make_events(6, 9)["npho"][:, 0])
 
 
 def test_help_waits_for_no_library() -> None:

@@ -2,21 +2,22 @@
 
 import logging
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sized
+from typing import TypeVar
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-from lib.data.source import RawChunk
 
 logger = logging.getLogger(__name__)
 
 SECONDS_BETWEEN_LINES = 10.0
 
+Events = TypeVar("Events", bound=Sized)
+
 
 def show_progress(
-    chunks: Iterable[RawChunk], num_events: int, *, seconds_between_lines: float = SECONDS_BETWEEN_LINES
-) -> Iterator[RawChunk]:
+    chunks: Iterable[Events], num_events: int, *, seconds_between_lines: float = SECONDS_BETWEEN_LINES
+) -> Iterator[Events]:
     """Yield the chunks with a bar on a terminal, elsewhere with a plain line now and then.
 
     Args:

@@ -1,6 +1,6 @@
 """Predictions as a ROOT file, event by event."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -32,32 +32,51 @@ class PredictionWriter:
     Args:
         file: An empty file.
         outputs: What is predicted.
+        kept: Type and shape of the branches that are carried over from the input.
+        widths: Numbers per event of outputs that have more than labels, such as those of every sensor.
     """
 
-    def __init__(self, file: uproot.WritableDirectory, outputs: tuple[OutputDescription, ...]) -> None:
+    def __init__(
+        self,
+        file: uproot.WritableDirectory,
+        outputs: Sequence[OutputDescription],
+        *,
+        kept: Mapping[str, np.dtype[Any]] | None = None,
+        widths: Mapping[str, int] | None = None,
+    ) -> None:
+        width = {output.name: (widths or {}).get(output.name, len(output.labels)) for output in outputs}
         self._branches = {output.name: branch_name(output) for output in outputs}
         units = "; ".join(f"{branch_name(output)}: {', '.join(output.labels)} in {output.unit}" for output in outputs)
         types = {RUN: np.dtype(np.int64), EVENT: np.dtype(np.int64)} | {
             # A single number is a plain branch, as the truth is.
-            branch_name(output): np.dtype((np.float32, (len(output.labels),) if len(output.labels) > 1 else ()))
+            branch_name(output): np.dtype((np.float32, (width[output.name],) if width[output.name] > 1 else ()))
             for output in outputs
         }
+        types |= kept or {}
         self._tree = file.mktree(TREE_NAME, types, title=units)
         self._shapes = {name: dtype.shape for name, dtype in types.items()}
         self._waiting: dict[str, list[NDArray[Any]]] = {name: [] for name in types}
 
-    def write(self, run: NDArray[np.int64], event: NDArray[np.int64], predictions: Mapping[str, FloatArray]) -> None:
+    def write(
+        self,
+        run: NDArray[np.int64],
+        event: NDArray[np.int64],
+        predictions: Mapping[str, FloatArray],
+        kept: Mapping[str, NDArray[Any]] | None = None,
+    ) -> None:
         """Append a batch.
 
         Args:
             run: Run numbers, shape (n,).
             event: Event numbers, shape (n,).
-            predictions: By output name, shape (n, width).
+            predictions: By output name, shape (n, ...).
+            kept: What is carried over, by branch.
         """
         rows: dict[str, NDArray[Any]] = {
             RUN: run,
             EVENT: event,
             **{self._branches[name]: values for name, values in predictions.items()},
+            **(kept or {}),
         }
         for name, waiting in self._waiting.items():
             waiting.append(rows[name].reshape(-1, *self._shapes[name]))
@@ -72,7 +91,14 @@ class PredictionWriter:
 
 
 @contextmanager
-def prediction_file(path: Path, metadata: ModelMetadata) -> Iterator[PredictionWriter]:
+def prediction_file(
+    path: Path,
+    metadata: ModelMetadata,
+    outputs: Sequence[OutputDescription] | None = None,
+    *,
+    kept: Mapping[str, np.dtype[Any]] | None = None,
+    widths: Mapping[str, int] | None = None,
+) -> Iterator[PredictionWriter]:
     """Yield a writer whose file gets its name when all events are in it.
 
     Beside the tree, the object ``model`` holds the properties of the model as JSON text.
@@ -80,6 +106,9 @@ def prediction_file(path: Path, metadata: ModelMetadata) -> Iterator[PredictionW
     Args:
         path: Final place; a file of that name is replaced.
         metadata: Of the model that predicts.
+        outputs: Those that are written; all by default.
+        kept: As for ``PredictionWriter``.
+        widths: As for ``PredictionWriter``.
 
     Raises:
         DataError: If the file cannot be written.
@@ -87,7 +116,7 @@ def prediction_file(path: Path, metadata: ModelMetadata) -> Iterator[PredictionW
     try:
         with atomic_path(path) as temporary, uproot.recreate(temporary) as file:
             file[_MODEL_KEY] = metadata.to_json()
-            writer = PredictionWriter(file, metadata.outputs)
+            writer = PredictionWriter(file, outputs or metadata.outputs, kept=kept, widths=widths)
             yield writer
             writer.flush()
     except OSError as error:
