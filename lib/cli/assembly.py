@@ -1,16 +1,19 @@
 """Model, task and observers of each kind of training."""
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from torch import Tensor, nn
 
-from lib.cli.schemas import MaeConfig, RegressorConfig, TrainingConfiguration
+from lib.cli.schemas import InpainterConfig, MaeConfig, RegressorConfig, TrainingConfiguration
 from lib.data.batch import EventBatch
 from lib.data.normalization import Normalization
 from lib.evaluation.resolution_observer import ResolutionObserver
 from lib.evaluation.restoration_observer import RestorationObserver
+from lib.evaluation.restoration_stream import RestorationStream
+from lib.evaluation.restored_rows import RowsDescription
 from lib.models.config import num_channels
 from lib.models.encoder_model import EncoderModel
 from lib.models.inpainter import Inpainter
@@ -56,6 +59,7 @@ class Assembly:
         about: What checkpoints say beside normalization and revision; plain values.
         observers: Watch each validation.
         health: That one of them which looks whether anything is learnt.
+        stream: That one of them which writes restored sensors.
     """
 
     model: nn.Module
@@ -63,6 +67,7 @@ class Assembly:
     about: dict[str, Any] = field(default_factory=dict)
     observers: Sequence[Observer[EventBatch]] = ()
     health: LearningHealth[EventBatch] | None = None
+    stream: RestorationStream | None = None
 
 
 def assemble(config: TrainingConfiguration, normalization: Normalization) -> Assembly:
@@ -77,8 +82,22 @@ def assemble(config: TrainingConfiguration, normalization: Normalization) -> Ass
     else:
         model = Inpainter(config.model, normalization)
     health = _health(config, model, VisibleMean())
-    observers: list[Observer[EventBatch]] = [RestorationObserver(task), *([health] if health else [])]
-    return Assembly(model, task, observers=observers, health=health)
+    stream = _restoration_stream(config, normalization) if config.checkpoint.save_predictions else None
+    others = [one for one in (health, stream) if one is not None]
+    return Assembly(model, task, observers=[RestorationObserver(task), *others], health=health, stream=stream)
+
+
+def _restoration_stream(config: MaeConfig | InpainterConfig, normalization: Normalization) -> RestorationStream:
+    last, interval = config.training.epochs, config.checkpoint.root_save_interval
+    digest = hashlib.sha256(config.model_dump_json().encode()).hexdigest()
+    channels = num_channels(config.model.predict_channels)
+    about = RowsDescription(normalization, channels, config.training.masking.kind, 0, digest)
+    return RestorationStream(
+        config.kind,
+        about,
+        config.training.prediction_methods,
+        is_due=lambda epoch: epoch % interval == 0 or epoch == last,
+    )
 
 
 def _health(

@@ -59,6 +59,15 @@ class RegressorConfig(RunConfig):
     export: ExportConfig = ExportConfig()
     """What is exported when the training ends."""
 
+    @model_validator(mode="after")
+    def _restores_nothing(self) -> "RegressorConfig":
+        if self.checkpoint.save_predictions:
+            raise ValueError(
+                "checkpoint.save_predictions is for MAE and inpainter; a regressor's predictions are written with "
+                "checkpoint.save_artifacts"
+            )
+        return self
+
 
 class InpainterConfig(RunConfig):
     """``python -m lib.train_inpainter``."""

@@ -113,6 +113,8 @@ def _prepare(config: TrainingConfiguration) -> _ReadyRun:
         resume(trainer, resumed, source, config, identity=identity, normalization=normalization)
     folder = claim_folder(config.checkpoint, run_name, source)
     run_key = _run_key(config, resumed, source, folder)
+    if parts.stream is not None:
+        parts.stream.begin(folder, lambda: trainer.progress.epochs_done)
     recorder = RunRecorder(
         folder,
         identity,
@@ -169,6 +171,8 @@ def _train_and_close(run: _ReadyRun) -> int:
         logger.warning("stopped on request; go on with the same command and --resume_from auto")
         return EXIT_REQUEUE
     finally:
+        if parts.stream is not None:
+            parts.stream.abandon()
         recorder.close(status)
     logger.info("finished; everything about the run is in %s", recorder.folder)
     return EXIT_DONE

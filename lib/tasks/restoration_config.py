@@ -10,6 +10,7 @@ from lib.tasks.masking_config import MaskingConfig
 from lib.training.config import TrainingConfig
 
 SensorLoss: TypeAlias = Literal[LossName, "poisson", LikelihoodLoss]
+MethodName: TypeAlias = Literal["neighbours", "solid_angle", "light_fit"]
 LIKELIHOODS = frozenset({"gaussian_nll", "laplace_nll"})
 
 
@@ -65,6 +66,8 @@ class RestorationTrainingConfig(TrainingConfig):
     """Weights of sensors by their photons."""
     intensity_reweighting: IntensityReweightingConfig = IntensityReweightingConfig()
     """Weights of training events by their brightness."""
+    prediction_methods: tuple[MethodName, ...] = ("neighbours",)
+    """Conventional methods that stand beside the predictions in the files of checkpoint.save_predictions."""
     masking: MaskingConfig = MaskingConfig()
     """Which sensors are hidden."""
     time: TimeChannelConfig = TimeChannelConfig()
