@@ -171,8 +171,8 @@ def _train_and_close(run: _ReadyRun) -> int:
         logger.warning("stopped on request; go on with the same command and --resume_from auto")
         return EXIT_REQUEUE
     finally:
-        if parts.stream is not None:
-            parts.stream.abandon()
+        if run.parts.stream is not None:
+            run.parts.stream.abandon()
         recorder.close(status)
     logger.info("finished; everything about the run is in %s", recorder.folder)
     return EXIT_DONE
