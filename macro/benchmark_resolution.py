@@ -121,7 +121,7 @@ def conventional(reconstruction: ConventionalReconstruction, sample: dict[str, F
     return resolutions(predicted, {task: sample[branch] for task, branch in TRUTH.items()})
 
 
-def regressed(training: TimedTraining, folder: Path) -> Resolutions:
+def regressed(training: TimedTraining[RegressorConfig], folder: Path) -> Resolutions:
     """Return the resolutions of a trained regressor on the events of a folder."""
     config, model = training.config, training.trainer.model
     normalization = Normalization.from_config(config.normalization)

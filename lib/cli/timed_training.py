@@ -5,9 +5,10 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
+from typing import Generic, TypeVar
 
 from lib.cli.assembly import assemble
-from lib.cli.schemas import RegressorConfig
+from lib.cli.schemas import InpainterConfig, MaeConfig, RegressorConfig
 from lib.data.batch import EventBatch
 from lib.data.normalization import Normalization
 from lib.data.stream import open_stream
@@ -20,6 +21,7 @@ from lib.training.trainer import InterruptedEpochError, Trainer
 logger = logging.getLogger(__name__)
 
 Clock = Callable[[], float]
+C = TypeVar("C", RegressorConfig, MaeConfig, InpainterConfig)
 
 _WARM_STEPS, _TIMED_STEPS = 5, 40
 
@@ -30,7 +32,7 @@ def processor_clock(cores: int) -> Clock:
 
 
 @dataclass(frozen=True)
-class TimedTraining:
+class TimedTraining(Generic[C]):
     """A training that has ended.
 
     Attributes:
@@ -40,7 +42,7 @@ class TimedTraining:
     """
 
     trainer: Trainer[EventBatch]
-    config: RegressorConfig
+    config: C
     seconds: float
 
 
@@ -58,7 +60,7 @@ class _StepClock(Unwatched):
         return len(self.times) > _WARM_STEPS + _TIMED_STEPS
 
 
-def train_within(config: RegressorConfig, seconds: float, clock: Clock) -> TimedTraining:
+def train_within(config: C, seconds: float, clock: Clock) -> TimedTraining[C]:
     """Train for as many whole epochs as fit into a time, by the speed of the first steps.
 
     Args:
@@ -96,7 +98,7 @@ def train_within(config: RegressorConfig, seconds: float, clock: Clock) -> Timed
     return TimedTraining(trainer, final, clock() - begin)
 
 
-def _trainer(config: RegressorConfig) -> tuple[Trainer[EventBatch], int]:
+def _trainer(config: C) -> tuple[Trainer[EventBatch], int]:
     """Return a fresh trainer and its steps per epoch."""
     normalization = Normalization.from_config(config.normalization)
     seed_initialization(config.training.seed)
