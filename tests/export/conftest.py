@@ -102,8 +102,8 @@ def regressor_checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
     model = Regressor(config, widths, normalization, scales=head_scales(targets))
     for parameter in model.parameters():
         if parameter.ndim > 1:
-            # As large as weights are after a training: a layer's output is about as large as its input.
-            nn.init.normal_(parameter, std=min(0.3, parameter[0].numel() ** -0.5))
+            # Larger than after most trainings: sums cancel and roundings grow, so that parity is a hard test.
+            nn.init.normal_(parameter, std=0.3)
     values = {
         "kind": "regressor",
         "data": {"tree_name": "tree", "branches": {"npho": "my_npho"}},
