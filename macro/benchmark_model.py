@@ -29,6 +29,7 @@ from lib.data.normalization import Normalization
 from lib.data.schema import BRANCH_WIDTHS
 from lib.evaluation.benchmark_row import BenchmarkRow, machine_context
 from lib.geometry.sensors import NUM_SENSORS
+from lib.models.presets import PRESETS
 from lib.training.batch_runner import BatchRunner
 from lib.training.config import TrainingConfig
 from lib.training.peak import peak_tflops
@@ -47,9 +48,17 @@ Candidate.of(config, random_batch(config, 64, "cpu"), "cpu", "bf16").train()
 
 
 def configuration(kind: str, preset: str, assignments: Sequence[str]) -> TrainingConfiguration:
-    """Return the configuration of ``configs/<kind>/<preset>.yaml`` with settings over it."""
-    document = read_document(CONFIGS / kind / f"{preset}.yaml")
-    return validate(SCHEMAS[kind], apply_overrides(document, list(assignments)))
+    """Return a configuration with settings over it.
+
+    Args:
+        kind: Of model.
+        preset: A size of ``model.preset``, of the training in ``base.yaml``; or another file of ``configs/<kind>``.
+        assignments: Settings that override it.
+    """
+    is_size = preset in PRESETS
+    document = read_document(CONFIGS / kind / f"{'base' if is_size else preset}.yaml")
+    size = [f"model.preset={preset}"] if is_size else []
+    return validate(SCHEMAS[kind], apply_overrides(document, [*size, *assignments]))
 
 
 def random_batch(config: TrainingConfiguration, num_events: int, device: str) -> EventBatch:
@@ -145,7 +154,7 @@ def best_micro_batch(make: Callable[[int], Candidate], what: str, batch: int, de
 
 def compare(kind: str, options: argparse.Namespace) -> Iterator[BenchmarkRow]:
     """Yield every row about one model."""
-    full_grid = ["model.outer_fine_pool=null"] if options.preset == "base" else []
+    full_grid = ["model.outer_fine_pool=null"] if options.preset in PRESETS else []
     config = configuration(kind, options.preset, [*full_grid, f"training.compile={options.compile}"])
     batch = random_batch(config, options.batch, options.device)
 
@@ -237,7 +246,7 @@ def main(arguments: Sequence[str]) -> int:
     """Parse, measure, print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--models", nargs="+", choices=KINDS, default=KINDS)
-    parser.add_argument("--preset", default="base", help="a file of configs/<model>; base takes the full 45 x 72 grid")
+    parser.add_argument("--preset", default="base", help="a size, on the full grid, or a file of configs/<model>")
     parser.add_argument("--precision", nargs="+", choices=sorted(DTYPES), default=["fp32", "bf16"])
     parser.add_argument("--batch", type=int, default=32, help="events of a step")
     parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu")

@@ -5,6 +5,7 @@ from typing import Final, Literal, TypeAlias
 from pydantic import Field, model_validator
 
 from lib.config import Section
+from lib.models.presets import PRESETS, PresetName
 
 SMALLEST_FOVEA: Final = 5
 """A smaller window would not hold the spot whose width tells the depth."""
@@ -21,6 +22,9 @@ def num_channels(predict_channels: PredictChannels) -> int:
 class EncoderConfig(Section):
     """The encoder of the six faces; must match between a pretrained encoder and the model that takes it over."""
 
+    preset: PresetName = "base"
+    """Size of the encoder: defaults for stages, widths, heads and fusion layers; base are those of this table. What is
+    written beside it wins."""
     outer_mode: Literal["finegrid", "split"] = "finegrid"
     """Outer face as one common fine grid, or its coarse and dense lattices as two images."""
     outer_fine_pool: tuple[int, int] | None = (3, 3)
@@ -41,6 +45,8 @@ class EncoderConfig(Section):
     """Width of the fusion's feed-forward layers."""
     num_fusion_layers: int = Field(2, ge=0)
     """Transformer layers over the face tokens."""
+    num_registers: int = Field(0, ge=0, le=64)
+    """Learned tokens that take part in the fusion and are left out afterwards; room for what concerns no face."""
     face_position: Literal["learned", "geometric"] = "learned"
     """What tells the fusion which face a token comes from: an embedding, or the face's centre and normal."""
     fovea_side: int = Field(17, ge=0, le=43)
@@ -61,7 +67,17 @@ class EncoderConfig(Section):
     """Largest probability of leaving out a block, reached at the deepest one."""
 
     @model_validator(mode="after")
+    def _takes_preset(self) -> "EncoderConfig":
+        for name, value in PRESETS[self.preset].items():
+            if name not in self.model_fields_set:
+                # The resolved settings travel with the checkpoint, where each of them counts as written.
+                object.__setattr__(self, name, value)
+        return self
+
+    @model_validator(mode="after")
     def _fits(self) -> "EncoderConfig":
+        if self.num_registers and not self.num_fusion_layers:
+            raise ValueError("num_registers needs num_fusion_layers of at least 1: registers live there alone")
         if self.encoder_dim % self.num_heads:
             raise ValueError(f"encoder_dim must be a multiple of num_heads ({self.num_heads})")
         if len(self.stage_dims) != len(self.stage_depths) or not self.stage_dims:

@@ -15,6 +15,7 @@ from lib.models.event_summary import NUM_SUMMARY_FEATURES, EventSummary, Summari
 from lib.models.face_networks import RectangularNetwork, StaggeredNetwork
 from lib.models.fovea import FoveaNetwork
 from lib.models.position import GeometricPosition, LearnedPosition
+from lib.models.registers import Registers
 from lib.models.sensor_inputs import OuterImage, RectangularImage, SensorFeatures, StaggeredSensors
 from lib.nn.drop_path import drop_path_rates
 from lib.nn.precise import in_float32
@@ -94,6 +95,7 @@ class Encoder(nn.Module):
             self.position = LearnedPosition(len(self.token_faces), config.encoder_dim)
         else:
             self.position = GeometricPosition([token_sensors(name) for name in self.token_faces], config.encoder_dim)
+        self.registers = Registers(config.num_registers, config.encoder_dim) if config.num_registers else None
         rates = drop_path_rates(config.drop_path_rate, config.num_fusion_layers)
         self.fusion = nn.Sequential(
             *(TransformerLayer(config.encoder_dim, config.num_heads, config.dim_feedforward, rate) for rate in rates)
@@ -115,7 +117,11 @@ class Encoder(nn.Module):
         if self.embed_summary is not None:
             assert summary is not None
             tokens.append(in_float32(self.embed_summary, summary.features))
-        fused = self.fusion(self.position(torch.stack([token.float() for token in tokens], dim=1)))
+        placed = self.position(torch.stack([token.float() for token in tokens], dim=1))
+        if self.registers is not None:
+            placed = self.registers(placed)
+        # Registers stand behind the others and are left out here, so that no head depends on their number.
+        fused = self.fusion(placed)[:, : len(self.token_faces)]
         return Encoded(self.norm(fused), summary if self.has_skip else None)
 
     def forward(self, x: Tensor, valid: Tensor) -> Tensor:

@@ -69,6 +69,7 @@ def test_evaluation_repeats_itself_and_training_does_not(tiny, normalization, ev
         {"num_heads": 4},
         {"dim_feedforward": 32},
         {"num_fusion_layers": 2},
+        {"num_registers": 2},
         {"face_position": "geometric"},
     ],
 )

@@ -13,6 +13,16 @@ from lib.models.regressor import Regressor
 
 HEADS = {"energy": 1, "uvwFI": 3}
 OUTER_MODES = [{}, {"outer_mode": "split", "outer_fine_pool": None}]
+# Everything about the encoder that a user can leave out or change, one at a time.
+OPTIONS = {
+    "fovea_off": {"fovea_side": 0},
+    "skip_off": {"physics_skip": False},
+    "neither": {"fovea_side": 0, "physics_skip": False},
+    "patches": {"inner_patch": 2, "face_patch": 2, "fovea_patch": 2},
+    "split": OUTER_MODES[1],
+    "geometric": {"face_position": "geometric"},
+    "registers": {"num_registers": 3},
+}
 KINDS = ["regressor", "mae", "inpainter"]
 # Tracing takes seconds; the regressor stands for all in a quick run.
 TRACED = ["regressor", *(pytest.param(kind, marks=pytest.mark.slow) for kind in KINDS[1:])]
@@ -38,7 +48,7 @@ def total(output):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("outer", OUTER_MODES)
+@pytest.mark.parametrize("outer", [*OUTER_MODES, OPTIONS["registers"]])
 def test_gradients_reach_every_weight(kind, outer, tiny, normalization, events) -> None:
     model = build(kind, tiny | outer | {"drop_path_rate": 0.0}, normalization)
     total(model(*inputs(kind, events))).backward()
@@ -93,7 +103,7 @@ def test_a_free_encoder_follows_the_mode_of_the_model(kind, tiny, normalization)
 
 
 @pytest.mark.parametrize("kind", ["mae", "inpainter"])
-@pytest.mark.parametrize("outer", OUTER_MODES)
+@pytest.mark.parametrize("outer", [{}, *OPTIONS.values()], ids=["default", *OPTIONS])
 def test_hidden_sensors_do_not_reach_any_output(kind, outer, tiny, normalization, events, awakened) -> None:
     model = awakened(build(kind, tiny | outer, normalization)).eval()
     x, valid, hidden = inputs(kind, events)
@@ -123,9 +133,10 @@ def test_batches_of_any_size_export(kind, tiny, normalization, events) -> None:
 
 
 @pytest.mark.slow
-def test_an_onnx_file_gives_the_same_numbers(tiny, normalization, events, tmp_path) -> None:
+@pytest.mark.parametrize("option", [{}, *OPTIONS.values()], ids=["default", *OPTIONS])
+def test_an_onnx_file_gives_the_same_numbers(option, tiny, normalization, events, tmp_path) -> None:
     onnxruntime = pytest.importorskip("onnxruntime")
-    model, path = build("regressor", tiny, normalization).eval(), tmp_path / "model.onnx"
+    model, path = build("regressor", tiny | option, normalization).eval(), tmp_path / "model.onnx"
     size = torch.export.Dim("batch", min=1, max=4096)
     with warnings.catch_warnings():
         # The exporter's own deprecations are not ours to mend.
