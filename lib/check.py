@@ -6,6 +6,7 @@ import sys
 import textwrap
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, fields
+from math import isfinite
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -39,16 +40,39 @@ def main(arguments: Sequence[str]) -> int:
     lines = _json_lines(result) if parsed.json else _text_lines(result)
     sys.stdout.write("".join(f"{line}\n" for line in lines))
     counts = {severity: sum(one.severity == severity for one in result.findings) for severity in HEADINGS}
+    failed = _try_training(config, as_json=parsed.json) if parsed.train_checks and not counts["error"] else 0
     if not parsed.json:
         sys.stdout.write(f"{options.config}: {_counted(counts['error'], 'error')}, ")
-        sys.stdout.write(f"{_counted(counts['warning'], 'warning')}\n")
-    return EXIT_USER_ERROR if counts["error"] else EXIT_DONE
+        sys.stdout.write(f"{_counted(counts['warning'], 'warning')}")
+        sys.stdout.write(f", {_counted(failed, 'failed check')}\n" if parsed.train_checks else "\n")
+    return EXIT_USER_ERROR if counts["error"] or failed else EXIT_DONE
+
+
+def _try_training(config: TrainingConfiguration, *, as_json: bool) -> int:
+    """Tell the verdict of each check of the training as it comes, and return how many failed."""
+    from lib.cli.train_trial import build_trial  # noqa: PLC0415
+    from lib.tasks.train_checks import train_checks  # noqa: PLC0415
+
+    failed = 0
+    for verdict in train_checks(build_trial(config)):
+        failed += not verdict.passed
+        if as_json:
+            text = json.dumps({**asdict(verdict), "number": verdict.number if isfinite(verdict.number) else None})
+        else:
+            start = f"  {'ok' if verdict.passed else 'FAILED':6s}  {verdict.check}: {verdict.number:.4g}: "
+            text = textwrap.fill(start + verdict.words, _WIDTH, subsequent_indent="            ")
+        sys.stdout.write(text + "\n")
+        sys.stdout.flush()
+    return failed
 
 
 def _parse(arguments: Sequence[str]) -> argparse.Namespace:
     parser = training_parser("lib.check", __doc__ or "")
     parser.add_argument("--kind", choices=sorted(SCHEMAS), help="which training, where the file does not say")
     parser.add_argument("--full", action="store_true", help="read the sensors of all events, not of a sample")
+    parser.add_argument(
+        "--train-checks", action="store_true", help="try on a few events whether the training can learn; about a minute"
+    )
     parser.add_argument("--json", action="store_true", help="one JSON object per finding and per file")
     return parser.parse_args(arguments)
 

@@ -92,3 +92,17 @@ def test_a_fault_of_many_files_is_not_told_many_times(
     text = capsys.readouterr().out
     assert text.count("not a ROOT file") == 20
     assert "... and 5 more; --json lists all" in text
+
+
+def test_checks_of_the_training_are_told_and_a_failed_one_ends_with_2(
+    config_file: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The truth of these files is random, so it does not follow the light."""
+    monkeypatch.setattr("lib.tasks.learning_checks.OVERFIT_STEPS", 2)
+    assert check(config_file, "--json", "--train-checks") == EXIT_USER_ERROR
+    objects = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    verdicts = {one["check"]: one for one in objects if "check" in one}
+    assert not verdicts["labels follow the light"]["passed"]
+    assert verdicts["validation is new"]["passed"]
+    assert verdicts["axes of the faces"]["passed"]
+    assert verdicts["gradient of each module"]["passed"]
