@@ -6,6 +6,7 @@ from torch.nn import functional
 
 from lib.models.event_summary import EventSummary
 from lib.models.face_networks import PositionalStem
+from lib.models.sensor_inputs import NO_CHARGE
 from lib.nn.convnext import ConvNextBlock, PatchProjection
 from lib.nn.drop_path import drop_path_rates
 from lib.nn.precise import in_float32
@@ -62,7 +63,7 @@ class FoveaNetwork(nn.Module):
         """Return the token of the window, shape (B, D)."""
         photons, measured, residuals = summary.image.unbind(dim=2)
         total = photons.sum(dim=1, keepdim=True).clamp_min(1.0)
-        pattern = self.side * torch.sqrt(photons / total)
+        pattern = self.side * torch.sqrt((photons + NO_CHARGE) / total)
         times = residuals.clamp(-_MAX_RESIDUAL_NS, _MAX_RESIDUAL_NS)
         image = torch.stack([pattern, measured, times], dim=2).unflatten(1, (self.side, self.side))
         x = self.norm(self.stages(self.stem(image)))

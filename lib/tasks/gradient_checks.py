@@ -12,7 +12,6 @@ EVENTS = 16
 DEAD_SHARE = 1e-6
 MOST_DEAD = 0.5
 LOSS_PREFIX = "loss_"
-WEIGHT_PREFIX = "loss_weight_"
 ENCODER = "encoder."
 
 
@@ -40,19 +39,15 @@ def _frozen(model: nn.Module, trial: Trial) -> Verdict:
 
 
 def _each_loss(model: nn.Module, trial: Trial) -> Verdict:
-    """Look whether the loss of each target, or channel, pulls at the encoder, or at anything where that is frozen."""
-    sums = score(trial, model, trial.train.rows(0, EVENTS)).sums
+    """Look whether the loss of each target, or of all sensors, pulls at the encoder; at the heads of a frozen one."""
+    output = score(trial, model, trial.train.rows(0, EVENTS))
     parameters = [
         parameter
         for name, parameter in model.named_parameters()
         if parameter.requires_grad and (trial.encoder_is_frozen or name.startswith(ENCODER))
     ]
-    losses = {
-        name.removeprefix(LOSS_PREFIX): summed
-        for name, (summed, _) in sums.items()
-        if name.startswith(LOSS_PREFIX) and not name.startswith(WEIGHT_PREFIX)
-    }
-    silent = [name for name, loss in losses.items() if not _pull(loss, parameters)]
+    losses = {target.name: output.sums[LOSS_PREFIX + target.name][0] for target in trial.targets}
+    silent = [name for name, loss in (losses or {"the loss": output.loss}).items() if not _pull(loss, parameters)]
     words = "losses whose gradient does not arrive at the encoder; expected none." + _named(silent)
     return Verdict("gradient of each loss", not silent, len(silent), words)
 

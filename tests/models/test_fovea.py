@@ -53,3 +53,14 @@ def test_drop_path_reaches_the_window_and_grows_with_depth(tiny, normalization) 
     assert fovea is not None
     rates = [module.rate for module in fovea.modules() if isinstance(module, DropPath)]
     assert rates == pytest.approx([0.0, 0.1, 0.2])
+
+
+def test_a_dark_window_has_a_finite_gradient(normalization) -> None:
+    """The slope of a root is infinite at zero, and a saliency map is made of slopes."""
+    network = FoveaNetwork(9, patch=1, dims=(4,), depths=(1,), num_dense=0, token_dim=8, drop_path_rate=0.0)
+    npho = torch.zeros(1, 4760)
+    npho[0, 500] = 1000.0
+    x, valid = normalization.apply(npho, torch.full((1, 4760), 1e10))
+    x.requires_grad_()
+    network(Summarizer(9, normalization)(x, valid)).sum().backward()
+    assert torch.isfinite(x.grad).all()

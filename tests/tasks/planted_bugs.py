@@ -17,9 +17,10 @@ from lib.models.encoder import FaceEncoder
 from lib.models.mae import MaskedAutoencoder
 from lib.models.regressor import Regressor
 from lib.models.sensor_inputs import RectangularImage
-from lib.tasks.config import RestorationTrainingConfig, TasksConfig
+from lib.tasks.config import TasksConfig
 from lib.tasks.regression import RegressionTask
 from lib.tasks.restoration import RestorationTask
+from lib.tasks.restoration_config import RestorationTrainingConfig
 from lib.tasks.targets import head_scales
 from lib.tasks.trial import Trial
 from lib.training.optimizer import build_optimizer
