@@ -32,7 +32,9 @@ def run_command(main: Callable[[Sequence[str]], int], arguments: Sequence[str] |
     # before torch is imported, and whoever sets a policy is obeyed.
     if "OMP_WAIT_POLICY" not in os.environ:
         os.environ.setdefault("GOMP_SPINCOUNT", SPIN_COUNT)
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s", datefmt="%H:%M:%S")
+    # Of several processes that do the same, one tells of it.
+    level = logging.INFO if os.environ.get("RANK", "0") == "0" else logging.WARNING
+    logging.basicConfig(level=level, format="%(asctime)s %(levelname)s %(message)s", datefmt="%H:%M:%S")
     # It tells every step of embedding a font in a figure.
     logging.getLogger("fontTools").setLevel(logging.WARNING)
     try:

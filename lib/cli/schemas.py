@@ -11,6 +11,7 @@ from lib.models.config import InpainterModelConfig, MaeModelConfig, RegressorMod
 from lib.tasks.config import RegressorTrainingConfig, TasksConfig
 from lib.tasks.restoration_config import LIKELIHOODS, RestorationTrainingConfig
 from lib.training.config import CheckpointConfig, MlflowConfig
+from lib.training.distributed_config import DistributedConfig
 
 
 class RunConfig(Section):
@@ -26,6 +27,8 @@ class RunConfig(Section):
     """Files of the run."""
     mlflow: MlflowConfig = MlflowConfig()
     """Names of the run."""
+    distributed: DistributedConfig = DistributedConfig()
+    """Training as several processes."""
 
 
 class MaeConfig(RunConfig):

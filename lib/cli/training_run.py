@@ -1,6 +1,8 @@
 """A training from its configuration to its artifacts."""
 
 import logging
+import os
+import sys
 import uuid
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,11 +21,15 @@ from lib.data.batch import EventBatch
 from lib.data.data_fingerprint import data_fingerprint
 from lib.data.normalization import Normalization
 from lib.data.stream import EventStream, open_stream
+from lib.errors import ConfigError
 from lib.training.checkpoint import Checkpoint
 from lib.training.device import choose_device
+from lib.training.distributed import rank, world_size
+from lib.training.follower import FollowerRecorder
 from lib.training.health import LearningHealth, UnhealthyError
 from lib.training.memory import MemoryShortageError
 from lib.training.memory_guard import MemoryGuard
+from lib.training.process_group import alike, copy_from_first_rank, from_first_rank
 from lib.training.provenance import code_revision, environment
 from lib.training.random_state import seed_initialization
 from lib.training.recorder import ModelIdentity, RunRecorder, claim_folder
@@ -33,6 +39,7 @@ from lib.training.run_watch import RunWatch
 from lib.training.signals import StopRequest, start_shielded_server
 from lib.training.skip_ledger import SkipCapError
 from lib.training.skip_report import Identity
+from lib.training.supervision_config import WatchdogConfig
 from lib.training.trainer import InterruptedEpochError, Trainer
 from lib.training.watchdog import Watchdog
 
@@ -63,9 +70,14 @@ def run_training(config: TrainingConfiguration) -> int:
         # Reading files and trying the compiler take minutes on some machines, and there is nothing to save yet.
         with starting.listening():
             starting.interrupt_at_once()
-            ready = _prepare(config)
+            run_name, source = from_first_rank(lambda: _name_and_source(config))
+            ready = alike(lambda: _prepare(config, run_name, source))
+            copy_from_first_rank(ready.parts.model)
     except KeyboardInterrupt:
         logger.warning("stopped on request before the training began; start it again with the same command")
+        if world_size() > 1:
+            # The others may be waiting for something else than the end.
+            sys.exit(EXIT_REQUEUE)
         return EXIT_REQUEUE
     return _train_and_close(ready)
 
@@ -77,19 +89,23 @@ class _ReadyRun:
     config: TrainingConfiguration
     trainer: Trainer[EventBatch]
     parts: Assembly
-    recorder: RunRecorder
+    recorder: RunRecorder | FollowerRecorder
     data: DataRecord
 
 
-def _prepare(config: TrainingConfiguration) -> _ReadyRun:
+def _name_and_source(config: TrainingConfiguration) -> tuple[str, Path | None]:
+    run_name = choose_run_name(config)
+    return run_name, find_resumed(config, run_name)
+
+
+def _prepare(config: TrainingConfiguration, run_name: str, source: Path | None) -> _ReadyRun:
     """Build the run and put it where an earlier one stopped, if it is to go on from one.
 
     Raises:
         UserError: If files, checkpoints or settings cannot serve.
     """
-    run_name = choose_run_name(config)
+    _require_shares(config)
     normalization = Normalization.from_config(config.normalization)
-    source = find_resumed(config, run_name)
     resumed = Checkpoint.load(source) if source else None
     seed_initialization(config.training.seed)
     parts = assemble(config, normalization)
@@ -111,7 +127,11 @@ def _prepare(config: TrainingConfiguration) -> _ReadyRun:
     identity = _identity(config, normalization, parts)
     if resumed is not None and source is not None:
         resume(trainer, resumed, source, config, identity=identity, normalization=normalization)
-    folder = claim_folder(config.checkpoint, run_name, source)
+    folder = config.checkpoint.save_dir / run_name
+    data = DataRecord({"train": train, "val": validation}, folder)
+    if rank() > 0:
+        return _ReadyRun(settled.config, trainer, parts, FollowerRecorder(folder), data)
+    claim_folder(config.checkpoint, run_name, source)
     run_key = _run_key(config, resumed, source, folder)
     if parts.stream is not None:
         parts.stream.begin(folder, lambda: trainer.progress.epochs_done)
@@ -128,8 +148,24 @@ def _prepare(config: TrainingConfiguration) -> _ReadyRun:
         config=config.checkpoint,
         metrics=resumed.metrics if resumed else None,
     )
-    data = DataRecord({"train": train, "val": validation}, folder)
     return _ReadyRun(settled.config, trainer, parts, recorder, data)
+
+
+def _require_shares(config: TrainingConfiguration) -> None:
+    if config.data.batch_size < world_size():
+        raise ConfigError(
+            f"data.batch_size: {config.data.batch_size} events cannot be shared by {world_size()} processes. Raise it "
+            "to one event per process at least, or start fewer."
+        )
+
+
+def _watchdog_config(config: TrainingConfiguration) -> WatchdogConfig:
+    """Return the settings of the watchdog; among several ranks it ends one that waits in vain for another."""
+    own, limit = config.training.watchdog, config.distributed.timeout_seconds
+    if world_size() == 1:
+        return own
+    last = min(own.exit_seconds or limit, limit)
+    return own.model_copy(update={"enabled": True, "seconds": min(own.seconds, last), "exit_seconds": last})
 
 
 def _run_key(config: TrainingConfiguration, resumed: Checkpoint | None, source: Path | None, folder: Path) -> str:
@@ -149,14 +185,16 @@ def _train_and_close(run: _ReadyRun) -> int:
     status = "FAILED"
     stop = StopRequest()
     memory = MemoryGuard(config.training.memory, stop.request)
-    watchdog = Watchdog(recorder.folder, config.training.watchdog, exit_code=EXIT_REQUEUE, chores=[memory.look])
+    watchdog = Watchdog(recorder.folder, _watchdog_config(config), exit_code=EXIT_REQUEUE, chores=[memory.look])
     watch = RunWatch(trainer, recorder, stop, watchdog)
     try:
         with stop.listening(), watchdog.watching():
             _train(config, trainer, recorder, run.data, watch=watch, health=run.parts.health)
             stop.interrupt_at_once()
             watch.begins("artifacts")
-            if memory.is_tight:
+            if isinstance(recorder, FollowerRecorder):
+                pass
+            elif memory.is_tight:
                 logger.warning("memory is short, so figures, predictions and exports of the best epoch are left out")
             else:
                 write_artifacts(config, trainer, recorder, recorder.folder.name)
@@ -164,7 +202,8 @@ def _train_and_close(run: _ReadyRun) -> int:
         status = "FINISHED"
     except tuple(STOPPING_CODES) as error:
         logger.error("stopped: %s", error)
-        write_run_page(recorder, status)
+        if isinstance(recorder, RunRecorder):
+            write_run_page(recorder, status)
         return STOPPING_CODES[type(error)]
     except (InterruptedEpochError, KeyboardInterrupt):
         status = "KILLED"
@@ -181,7 +220,7 @@ def _train_and_close(run: _ReadyRun) -> int:
 def _train(
     config: TrainingConfiguration,
     trainer: Trainer[EventBatch],
-    recorder: RunRecorder,
+    recorder: RunRecorder | FollowerRecorder,
     data: DataRecord,
     *,
     watch: RunWatch[EventBatch],
@@ -203,19 +242,27 @@ def _train(
             metrics = trainer.run_epoch(watch)
         except (InterruptedEpochError, MemoryShortageError):
             recorder.save_last(trainer)
-            data.write_ledger()
+            if rank() == 0:
+                data.write_ledger()
             raise
         watch.begins("recording")
         metrics |= data.epoch_metrics()
         is_last = trainer.progress.epochs_done == config.training.epochs
         recorder.record_epoch(trainer, metrics, is_last=is_last)
-        for path in trainer.write_profile(recorder.folder):
-            recorder.record_artifact(path)
-        ledger = data.write_ledger()
-        if is_last and ledger is not None:
-            recorder.record_artifact(ledger)
+        if rank() == 0:
+            _record_files(trainer, recorder, data, is_last=is_last)
         if health is not None:
             health.require_health()
+
+
+def _record_files(
+    trainer: Trainer[EventBatch], recorder: RunRecorder | FollowerRecorder, data: DataRecord, *, is_last: bool
+) -> None:
+    for path in trainer.write_profile(recorder.folder):
+        recorder.record_artifact(path)
+    ledger = data.write_ledger()
+    if is_last and ledger is not None:
+        recorder.record_artifact(ledger)
 
 
 def _event_numbers(batch: EventBatch) -> Identity:
@@ -225,7 +272,11 @@ def _event_numbers(batch: EventBatch) -> Identity:
 def _stream(
     config: TrainingConfiguration, normalization: Normalization, parts: Assembly, split: Literal["train", "validation"]
 ) -> EventStream:
-    return open_stream(config.data, normalization, parts.task.truth_branches, split=split, seed=config.training.seed)
+    data = config.data
+    if rank() > 0:
+        # All ranks read the same events; the first one notes what cannot be read.
+        data = data.model_copy(update={"quarantine_report": os.devnull})
+    return open_stream(data, normalization, parts.task.truth_branches, split=split, seed=config.training.seed)
 
 
 def _identity(config: TrainingConfiguration, normalization: Normalization, parts: Assembly) -> ModelIdentity:

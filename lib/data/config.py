@@ -113,7 +113,7 @@ class DataConfig(Section):
     branches: dict[str, str] = Field({})
     """Names of branches where files use others, such as {energyTruth: Etrue, run: runNumber}; ours first."""
     batch_size: int = Field(256, ge=1)
-    """Events per step of one process."""
+    """Events of one batch, over all processes together: the result does not depend on how many share it."""
     chunksize: int = Field(4096, ge=1)
     """Events that are held in memory and mixed at a time, 8192 at most; about 96 kB each and worker."""
     num_workers: Annotated[int, Field(ge=0, le=64)] | Literal["auto"] = 0

@@ -13,6 +13,7 @@ from lib.nn.recomputation import recompute_blocks
 from lib.training.compilation import CompileLadder
 from lib.training.config import CompileMode, TrainingConfig
 from lib.training.distributed import largest_of_ranks
+from lib.training.gradient_sum import join_rows, own_rows, sum_gradients, sum_outputs
 from lib.training.memory import is_out_of_memory, release_memory, shortage_error
 from lib.training.micro_batch import MicroBatching, join_outputs, widest_layer_bytes
 from lib.training.precision import autocast
@@ -70,6 +71,7 @@ class BatchRunner(Generic[B]):
         self._task = task
         self._config = config
         self._device = device
+        self._parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
         self._paths = PathDraws(model)
         self._profiler = profiler or Unprofiled()
 
@@ -101,10 +103,11 @@ class BatchRunner(Generic[B]):
             window.outputs.clear()
             failure = self._attempt(window, batches)
             verdict = _kind_of(failure)
-            if self._config.auto_batch:
-                verdict = largest_of_ranks(verdict, self._device)
+            # Before anything is summed: who failed must not leave the others waiting for its gradients.
+            verdict = largest_of_ranks(verdict)
             if verdict == _DONE:
-                return window
+                sum_gradients(self._parameters)
+                return Window(window.batches, sum_outputs(window.outputs))
             self._adapt(verdict, failure, window.batches[0].num_events, step)
 
     def _attempt(self, window: Window[B], batches: Iterator[B]) -> Exception | None:
@@ -145,7 +148,7 @@ class BatchRunner(Generic[B]):
             self._paths.draw(batch.num_events, self._device)
         model = self._profiler.wrap(self.ladder.model)
         parts: list[StepOutput] = []
-        for first, last in self.micro_batching.ranges(batch.num_events):
+        for first, last in self._ranges(batch.num_events):
             self._paths.use_rows(first, last)
             self.ladder.begin_call()
             with self._profiler.section("loss"), autocast(self._config.precision, self._device):
@@ -169,25 +172,32 @@ class BatchRunner(Generic[B]):
             self._task.score(self._model, one)
 
     def evaluate(self, batch: B) -> StepOutput:
-        """Score one batch; the model is in evaluation mode."""
+        """Score one batch, each rank some of its rows; the model is in evaluation mode."""
         self._look_at_model(batch)
         while True:
             try:
                 with self.ladder.first_run():
-                    return self._evaluate(self.ladder.model, batch)
+                    own = self._evaluate(self.ladder.model, batch, self._ranges(batch.num_events))
             except Exception as error:
                 if is_out_of_memory(error) or not self.ladder.fall(error):
                     raise
+            else:
+                return join_rows(own, batch.num_events)
 
     def evaluate_eagerly(self, batch: B) -> StepOutput:
         """Score a batch of unusual size; compiling the model for it would take minutes."""
-        return self._evaluate(self._model, batch)
+        return self._evaluate(self._model, batch, self.micro_batching.ranges(batch.num_events))
+
+    def _ranges(self, num_events: int) -> list[tuple[int, int]]:
+        """Return first and last row of each micro-batch of this rank; batch and random draws are those of all ranks."""
+        begin, end = own_rows(num_events)
+        return [(begin + first, begin + last) for first, last in self.micro_batching.ranges(end - begin)]
 
     @torch.no_grad()
-    def _evaluate(self, model: nn.Module, batch: B) -> StepOutput:
+    def _evaluate(self, model: nn.Module, batch: B, ranges: list[tuple[int, int]]) -> StepOutput:
         prepared = self._task.prepare(batch.to(self._device), training=False)
         parts: list[StepOutput] = []
-        for first, last in self.micro_batching.ranges(batch.num_events):
+        for first, last in ranges:
             self.ladder.begin_call()
             with autocast(self._config.precision, self._device):
                 output = self._task.score(model, prepared.rows(first, last))

@@ -31,14 +31,14 @@ def sum_over_ranks(values: Tensor) -> Tensor:
     return summed
 
 
-def largest_of_ranks(value: int, device: torch.device) -> int:
-    """Return the largest of a small number of each rank, the same on all; several ranks wait for the device.
+def largest_of_ranks(value: int) -> int:
+    """Return the largest of a small number of each rank, the same on all; hosts wait for each other, not for devices.
 
     Like ``sum_over_ranks`` it must be called by all ranks alike.
     """
     if world_size() == 1:
         return value
-    largest = torch.tensor(value, device=device)
+    largest = torch.tensor(value)
     dist.all_reduce(largest, dist.ReduceOp.MAX)
     return int(largest)
 

@@ -2,6 +2,8 @@
 
 from typing import Generic
 
+from lib.training.distributed import largest_of_ranks
+from lib.training.follower import FollowerRecorder
 from lib.training.protocol import B
 from lib.training.recorder import RunRecorder
 from lib.training.rollback import RollbackReport
@@ -14,7 +16,9 @@ from lib.training.watchdog import Watchdog
 class RunWatch(Generic[B]):
     """The watch of a recorded run (``lib.training.protocol.Watch``)."""
 
-    def __init__(self, trainer: Trainer[B], recorder: RunRecorder, stop: StopRequest, watchdog: Watchdog) -> None:
+    def __init__(
+        self, trainer: Trainer[B], recorder: RunRecorder | FollowerRecorder, stop: StopRequest, watchdog: Watchdog
+    ) -> None:
         self._trainer = trainer
         self._recorder = recorder
         self._stop = stop
@@ -45,6 +49,6 @@ class RunWatch(Generic[B]):
         self._recorder.record_rollback(report)
 
     def must_stop(self) -> bool:
-        """Return True after a signal; asked after each step and each batch of the validation."""
+        """Return True after a signal to any rank; asked after each step and each batch of the validation."""
         self._watchdog.beat(self._trainer.progress.steps_done)
-        return self._stop.requested
+        return bool(largest_of_ranks(int(self._stop.requested)))
