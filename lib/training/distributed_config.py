@@ -21,7 +21,7 @@ class DistributedConfig(Section):
     def _can_be_done(cls, strategy: str) -> str:
         if strategy == "fsdp2":
             raise ValueError(
-                "fsdp2 is not supported: the models of this suite fit on one GPU many times over. Use ddp; where memory "
-                "is short, training.activation_checkpointing or training.micro_batch helps"
+                "fsdp2 is not supported: the models of this suite fit on one GPU many times over. Use ddp; where "
+                "memory is short, training.activation_checkpointing or training.micro_batch helps"
             )
         return strategy
