@@ -16,7 +16,7 @@ from lib.cli.resume_options import is_asked_anew
 from lib.cli.schemas import TrainingConfiguration
 from lib.cli.settling import settle
 from lib.cli.start_point import choose_run_name, find_resumed, initialize, resume
-from lib.config.flat import flatten
+from lib.config.flat import config_hash, flatten
 from lib.data.batch import EventBatch
 from lib.data.data_fingerprint import data_fingerprint
 from lib.data.normalization import Normalization
@@ -296,6 +296,9 @@ def _tags(identity: ModelIdentity, config: TrainingConfiguration) -> dict[str, s
         **config.mlflow.tags,
         "kind": identity.kind,
         "revision": str(identity.about["revision"]),
+        # The same as in an exported model, so that the run of a file is found.
+        "config_sha256": config_hash(identity.config),
+        "training_data": str(identity.about["training_data"]),
         "folder": str(Path.cwd()),
         **{f"environment.{name}": value for name, value in identity.about["environment"].items()},
     }

@@ -1,5 +1,7 @@
 """Configurations as flat tables, for lists of parameters and for comparisons."""
 
+import hashlib
+import json
 from collections.abc import Iterator, Mapping
 
 
@@ -14,6 +16,12 @@ def _leaves(config: Mapping[str, object], prefix: str) -> Iterator[tuple[str, st
             yield from _leaves(value, f"{prefix}{key}.")
         else:
             yield f"{prefix}{key}", str(value)
+
+
+def config_hash(config: Mapping[str, object]) -> str:
+    """Return the SHA-256 of a configuration of plain values; the order of its keys does not matter."""
+    canonical = json.dumps(config, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(canonical.encode()).hexdigest()
 
 
 def differences(old: Mapping[str, object], new: Mapping[str, object]) -> list[str]:

@@ -1,7 +1,5 @@
 """The export: a trained model as one ONNX file."""
 
-import hashlib
-import json
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,6 +9,7 @@ import numpy as np
 import torch
 
 from lib.atomic import atomic_path
+from lib.config.flat import config_hash
 from lib.errors import ExportError, nearest
 from lib.export.exportable import Exportable
 from lib.export.half_precision import compute_in_half
@@ -147,7 +146,6 @@ def describe(trained: TrainedModel, model: Exportable, precision: Precision = "f
         precision: In which floating-point numbers it computes.
     """
     checkpoint, normalization = trained.checkpoint, trained.normalization
-    canonical = json.dumps(checkpoint.config, sort_keys=True, separators=(",", ":"))
     return ModelMetadata(
         kind=model.kind,
         inputs=model.inputs,
@@ -157,7 +155,7 @@ def describe(trained: TrainedModel, model: Exportable, precision: Precision = "f
         time_branch=checkpoint.about["branches"]["time"],
         normalization=normalization.as_dict(),
         normalization_fingerprint=normalization.fingerprint(),
-        config_sha256=hashlib.sha256(canonical.encode()).hexdigest(),
+        config_sha256=config_hash(checkpoint.config),
         revision=checkpoint.about["revision"],
         # JSON has no word for NaN.
         metrics={name: value for name, value in checkpoint.metrics.items() if math.isfinite(value)},

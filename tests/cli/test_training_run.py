@@ -18,6 +18,7 @@ from matplotlib.figure import Figure
 from lib.cli import artifacts, training_run
 from lib.cli.assembly import Assembly
 from lib.cli.entry import EXIT_DONE, EXIT_REQUEUE, EXIT_SKIP_CAP, EXIT_USER_ERROR, run_command
+from lib.config.flat import config_hash
 from lib.evaluation import run_report, worst_events
 from lib.tasks.restore import load_trained
 from lib.training.checkpoint import BEST_NAME, LAST_NAME, Checkpoint
@@ -310,6 +311,10 @@ def test_the_page_about_a_run_reaches_the_store(work: Workplace) -> None:
     page = work.path("paged", "report.html").read_text()
     assert "masked autoencoder" in page
     [run] = work.runs("paged").values()
+    checkpoint = work.last("paged")
+    assert run.data.tags["config_sha256"] == config_hash(checkpoint.config)
+    assert run.data.tags["training_data"] == checkpoint.about["training_data"] != ""
+    assert {"platform", "revision"} <= run.data.tags.keys()
     store = MlflowStore(f"sqlite:///{work.folder / 'mlruns.db'}", "paged").client
     assert "report.html" in {entry.path for entry in store.list_artifacts(run.info.run_id)}
 
