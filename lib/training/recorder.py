@@ -51,9 +51,10 @@ def claim_folder(config: CheckpointConfig, run_name: str, resumed: Path | None) 
         resumed: Checkpoint that the run goes on from.
 
     Raises:
-        ConfigError: If it holds another run than the resumed one, or if it cannot be created.
+        ConfigError: If it holds another run than the resumed one, lies elsewhere, or cannot be created.
     """
     folder = config.save_dir / run_name
+    _require_inside(folder, config.save_dir)
     if holds_other_run(folder, resumed):
         raise ConfigError(
             f"{folder}: already holds a run. Choose another mlflow.run_name, or go on with that run by "
@@ -64,6 +65,20 @@ def claim_folder(config: CheckpointConfig, run_name: str, resumed: Path | None) 
     except OSError as error:
         raise ConfigError(f"{folder}: cannot be created ({error.strerror}). Set checkpoint.save_dir.") from error
     return folder
+
+
+def _require_inside(folder: Path, root: Path) -> None:
+    """Refuse a link under a run's name that leads out of the folder of runs.
+
+    Raises:
+        ConfigError: Naming where it leads.
+    """
+    place = folder.resolve()
+    if not place.is_relative_to(root.resolve()):
+        raise ConfigError(
+            f"{folder}: leads to {place}, out of {root}. Remove the link, or make checkpoint.save_dir the place where "
+            "runs are to be."
+        )
 
 
 def holds_other_run(folder: Path, resumed: Path | None) -> bool:
