@@ -23,7 +23,7 @@ _CHARTS: Final[tuple[tuple[str, str, dict[str, str], float], ...]] = (
         {"grad_norm_max": "grad_norm_max", "grad_norm_p99": "99 %", "grad_norm_p50": "median"},
         1.0,
     ),
-    ("Learning rate", "learning rate", {"train/lr": "training.lr", "lr": "training.lr"}, 1.0),
+    ("Learning rate", "learning rate", {"lr": "training.lr"}, 1.0),
     ("Throughput", "events/s", {"train/events_per_second": "events/s"}, 1.0),
     ("Waiting for data", "share of the time (%)", {"train/data_wait_share": "waiting"}, 100.0),
     ("Skipped steps", "steps", {"skipped_steps": "all skipped", "nonfinite_steps": "not finite"}, 1.0),

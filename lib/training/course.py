@@ -32,7 +32,7 @@ class _Standing:
         high_steps: Accepted steps in a row at which it was too high.
         row: Skipped steps since the last accepted one.
         best: Lowest validation loss.
-        first: Size of the first finite one.
+        first: Size of the first finite one; 0 before it.
         trouble: Why the training should go back, in words; empty while it should not.
     """
 
@@ -41,7 +41,7 @@ class _Standing:
     high_steps: int = 0
     row: int = 0
     best: float = math.inf
-    first: float = math.nan
+    first: float = 0.0
     trouble: str = ""
 
 
@@ -109,7 +109,7 @@ class Course:
     def see_validation(self, loss: float) -> bool:
         """Take in the loss of a validation; return True if it is the best so far."""
         now, factor = self._now, self._config.validation_factor
-        if math.isnan(now.first) and math.isfinite(loss):
+        if not now.first and math.isfinite(loss):
             now.first = abs(loss)
         if loss < now.best:
             now.best = loss

@@ -284,4 +284,4 @@ def test_a_head_that_learnt_the_quantity_in_another_form_starts_anew(
     assert torch.equal(target.heads["timing"].weight, source.heads["timing"].weight)
     assert torch.equal(target.encoder.weight, source.encoder.weight)
     assert "the head of energy starts anew" in caplog.text
-    assert "logarithmic: True against False" in caplog.text
+    assert "transform: 'logarithmic' against 'linear'" in caplog.text

@@ -8,10 +8,10 @@ import torch
 from matplotlib.figure import Figure
 
 from lib.data.config import NormalizationConfig
+from lib.data.dead_channels import read_dead_channels
 from lib.data.normalization import Normalization
 from lib.errors import DataError, UserError
 from lib.evaluation import run_report, worst_events
-from lib.evaluation.dead_channels import read_dead_channels
 from lib.evaluation.prediction_table import find_tables, read_tables
 from lib.models.config import RegressorModelConfig
 from lib.models.regressor import Regressor
