@@ -98,10 +98,12 @@ def prove(folder: Path, kind: str, events: int, kills: int, runs: int = 1) -> in
     rng = random.Random(f"{kind} {events}")
     # Together they begin fewer batches than the run has, so that there is always something left to kill.
     longest = FILES * events // (kills + 1)
-    done = 0
-    for index in range(runs):
+    done = index = 0
+    # On a machine that starves the killer a run may end unharmed, and then counts for nothing.
+    while done < runs * (kills - 1) and index < 3 * runs:
         done += nursery.run_killed(f"killed_{index}", [(rng.randint(0, longest), rng.random()) for _ in range(kills)])
         assert_equal_runs(folder, "straight", f"killed_{index}", batches=FILES * events)
+        index += 1
     return done
 
 
@@ -118,7 +120,7 @@ def test_kills_at_random_instants_change_nothing(tmp_path: Path, kind: str) -> N
 @pytest.mark.parametrize("kind", KINDS)
 def test_hundreds_of_kills_at_random_instants_change_nothing(tmp_path: Path, kind: str) -> None:
     """167 kills of each kind: 501 in all, five or six in each run."""
-    assert prove(tmp_path, kind, events=12, kills=6, runs=30) >= 167
+    assert prove(tmp_path, kind, events=12, kills=6, runs=34) >= 167
 
 
 @pytest.mark.slow
