@@ -12,7 +12,7 @@ from lib.atomic import atomic_path
 from lib.data.branches import TRUTH_WIDTHS
 from lib.data.cache_settings import CacheSettings
 from lib.data.event_rows import EventRows, RowMemory
-from lib.data.file_bytes import open_bytes, open_unchanged
+from lib.data.file_bytes import LocalBytes, open_bytes, open_unchanged
 from lib.data.location import InputPath
 from lib.data.order import MIN_BLOCK, cut_file
 from lib.data.packed_file import VERSION, Manifest, PackedEvents, empty_tail, manifest_of, write_tail
@@ -50,9 +50,15 @@ def pack_files(files: Sequence[FileSchema], settings: CacheSettings) -> Iterator
 
 def file_hash(path: InputPath) -> str:
     """Return the SHA-256 of a file's content as hex digits."""
-    digest = hashlib.sha256()
     with read_errors(path):
         source = open_bytes(path)
+        mapped = source.map if isinstance(source, LocalBytes) else None
+        if mapped is not None:
+            # Copies of what is in memory anyway would cost a tenth of the hash.
+            digest = hashlib.sha256(mapped.content.data)
+            if not mapped.lost:
+                return digest.hexdigest()
+        digest = hashlib.sha256()
         memory = np.empty(min(_HASH_BYTES, source.state.size), np.uint8)
         for place in range(0, source.state.size, _HASH_BYTES):
             part = memory[: source.state.size - place]
