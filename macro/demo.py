@@ -80,7 +80,7 @@ def _trainings() -> list[list[str]]:
 def _deployment() -> list[list[str]]:
     checkpoint = str(ARTIFACTS / RUNS["regressor"] / BEST_NAME)
     return [
-        ["python", "macro/export_onnx.py", checkpoint, "--output", str(_model())],
+        ["python", "macro/export_onnx.py", checkpoint, "--output", str(_model()), "--register"],
         ["python", "-m", "lib.infer", "--model", str(_model()), "--input", str(DATA / "test"), "--output",
          str(_predictions()), "--compare_truth"],
     ]  # fmt: skip

@@ -27,7 +27,19 @@ def main(arguments: Sequence[str]) -> int:
     for output in report.metadata.outputs:
         difference = report.differences[output.name]
         print(f"  {output.name:13s} {', '.join(output.labels):12s} {output.unit:4s} {difference:.1e}")
+    if options.register:
+        print(_register(trained, options.output))
     return EXIT_DONE
+
+
+def _register(trained: "TrainedModel", output: Path) -> str:
+    from lib.training.config import MlflowConfig  # noqa: PLC0415
+    from lib.training.model_registration import register_export  # noqa: PLC0415
+
+    checkpoint = trained.checkpoint
+    config = MlflowConfig.model_validate(checkpoint.config["mlflow"])
+    name = config.model_name(checkpoint.kind)
+    return f"version {register_export(output, checkpoint.run_key, config.experiment, name)} of {name} in MLflow"
 
 
 def _load(path: Path, *, ema: bool) -> "TrainedModel":
@@ -66,6 +78,9 @@ def _parse(arguments: Sequence[str]) -> argparse.Namespace:
     )
     parser.add_argument(
         "--precision", choices=("fp32", "fp16", "int8"), default="fp32", help="numbers that it computes in"
+    )
+    parser.add_argument(
+        "--register", action="store_true", help="log it in MLflow as the model of its run, and register it"
     )
     parser.add_argument("--opset", type=int, default=20, metavar="N", help="version of the operations; 20 by default")
     return parser.parse_args(arguments)

@@ -37,7 +37,7 @@ def write_artifacts(
         if isinstance(config, RegressorConfig) and config.checkpoint.save_artifacts:
             _write_report(config, trainer, recorder, run_name)
         if isinstance(config, RegressorConfig) and config.export.onnx:
-            _export(recorder, run_name)
+            _export(recorder, run_name, config.mlflow.model_name(config.kind))
     except OSError as error:
         logger.error("%s: not every file about the best epoch could be written (%s)", recorder.folder, error)
 
@@ -67,7 +67,7 @@ def _write_report(config: RegressorConfig, trainer: Trainer[EventBatch], recorde
         recorder.record_artifact(path)
 
 
-def _export(recorder: RunRecorder, run_name: str) -> None:
+def _export(recorder: RunRecorder, run_name: str, model_name: str) -> None:
     path = recorder.folder / f"{run_name}.onnx"
     logger.info("exporting %s; this takes up to two minutes", path)
     try:
@@ -76,4 +76,4 @@ def _export(recorder: RunRecorder, run_name: str) -> None:
         logger.error("the best model was not exported: %s", error)
         return
     logger.info("exported %s, %.1f MB", path, report.size_bytes / 1e6)
-    recorder.record_artifact(path)
+    recorder.record_model(path, model_name)

@@ -30,7 +30,7 @@ from lib.training.health import LearningHealth, UnhealthyError
 from lib.training.memory import MemoryShortageError
 from lib.training.memory_guard import MemoryGuard
 from lib.training.process_group import alike, copy_from_first_rank, from_first_rank
-from lib.training.provenance import code_revision, environment
+from lib.training.provenance import code_revision, environment, user_name
 from lib.training.random_state import seed_initialization
 from lib.training.recorder import ModelIdentity, RunRecorder, claim_folder
 from lib.training.rollback import RollbackCapError
@@ -40,6 +40,7 @@ from lib.training.signals import StopRequest, start_shielded_server
 from lib.training.skip_ledger import SkipCapError
 from lib.training.skip_report import Identity
 from lib.training.supervision_config import WatchdogConfig
+from lib.training.system_metrics import SystemMeter
 from lib.training.trainer import InterruptedEpochError, Trainer
 from lib.training.watchdog import Watchdog
 
@@ -237,6 +238,7 @@ def _train(
     """
     if config.data.worker_processes:
         start_shielded_server([EventStream.__module__])
+    machine = SystemMeter()
     while trainer.progress.epochs_done < config.training.epochs:
         try:
             metrics = trainer.run_epoch(watch)
@@ -246,7 +248,7 @@ def _train(
                 data.write_ledger()
             raise
         watch.begins("recording")
-        metrics |= data.epoch_metrics()
+        metrics |= data.epoch_metrics() | machine.read()
         is_last = trainer.progress.epochs_done == config.training.epochs
         recorder.record_epoch(trainer, metrics, is_last=is_last)
         if rank() == 0:
@@ -295,6 +297,10 @@ def _tags(identity: ModelIdentity, config: TrainingConfiguration) -> dict[str, s
     return {
         **config.mlflow.tags,
         "kind": identity.kind,
+        # The names under which the pages of MLflow have columns for user, source and version.
+        "mlflow.user": user_name(),
+        "mlflow.source.name": f"lib.train_{identity.kind}",
+        "mlflow.source.git.commit": str(identity.about["revision"]),
         "revision": str(identity.about["revision"]),
         # The same as in an exported model, so that the run of a file is found.
         "config_sha256": config_hash(identity.config),

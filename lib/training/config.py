@@ -165,6 +165,16 @@ class MlflowConfig(Section):
     """Name of the run and of its folder; by default the kind of training, date and time."""
     tags: dict[str, str] = Field(default_factory=dict)
     """Tags that the run is found by beside those that every run has."""
+    registered_model: str | None = Field(None, pattern=r"^[\w.+=-]{1,128}$")
+    """Model in MLflow's registry that exported files become versions of; by default <experiment>_<kind>."""
+
+    def model_name(self, kind: str) -> str:
+        """Return the registered model that the export of a run becomes a version of.
+
+        Args:
+            kind: mae, regressor or inpainter.
+        """
+        return self.registered_model or re.sub(r"[^\w.+=-]", "_", f"{self.experiment}_{kind}")
 
     @field_validator("run_name")
     @classmethod

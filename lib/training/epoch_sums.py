@@ -6,6 +6,7 @@ import torch
 
 from lib.training.guard import GuardRecord
 from lib.training.meters import MeanMeters
+from lib.training.system_metrics import SYSTEM_METRICS
 
 
 class EpochSums:
@@ -71,7 +72,7 @@ class EpochSums:
         self.passed_over += passed_over
 
     def clock_metrics(self) -> dict[str, float]:
-        """Return how fast the epoch went; the only metrics that differ when it is repeated."""
+        """Return how fast the epoch went; of its sums the only ones that differ when it is repeated."""
         seconds = max(self.seconds, 1e-9)
         return {"train/events_per_second": self.events / seconds, "train/data_wait_share": self.waiting / seconds}
 
@@ -90,4 +91,5 @@ class EpochSums:
         self.meters.load_state_dict(state["meters"], device)
 
 
-CLOCK_METRICS = frozenset(EpochSums().clock_metrics())
+CLOCK_METRICS = frozenset(EpochSums().clock_metrics()) | SYSTEM_METRICS
+"""What differs when an epoch is repeated: its speed, and what it took of the machine."""

@@ -74,9 +74,8 @@ class MlflowStore:
         from mlflow.entities import Param, RunTag  # noqa: PLC0415
 
         client, experiment = self.client, self._experiment_id()
-        known = client.search_runs([experiment], f"tags.{KEY_TAG} = '{key}'", max_results=1)
-        if known:
-            resumed: str = known[0].info.run_id
+        resumed = self.find_run(key)
+        if resumed is not None:
             client.update_run(resumed, status="RUNNING")
             client.log_batch(resumed, tags=[RunTag(tag, value) for tag, value in tags.items()])
             return resumed
@@ -112,6 +111,31 @@ class MlflowStore:
             self.client.log_artifacts(run_id, str(path), path.name)
         else:
             self.client.log_artifact(run_id, str(path))
+
+    def register_model(self, run_id: str, name: str, folder: str, tags: dict[str, str]) -> str:
+        """Make a folder of a run's artifacts a version of a registered model, once per run, and return its number.
+
+        Args:
+            run_id: Whose artifact it is.
+            name: Registered model; created if there is none of this name.
+            folder: Path of the artifact.
+            tags: What the version is found by.
+        """
+        for known in self.client.search_model_versions(f"name = '{name}' and run_id = '{run_id}'"):
+            return str(known.version)
+        with _exclusive(self._uri):
+            if not self.client.search_registered_models(f"name = '{name}'", max_results=1):
+                self.client.create_registered_model(name)
+        source = f"{self.client.get_run(run_id).info.artifact_uri}/{folder}"
+        return str(self.client.create_model_version(name, source, run_id, tags=tags).version)
+
+    def find_run(self, key: str) -> str | None:
+        """Return the id of the run that carries a key, None if there is none."""
+        experiment = self.client.get_experiment_by_name(self._experiment)
+        if experiment is None:
+            return None
+        found = self.client.search_runs([experiment.experiment_id], f"tags.{KEY_TAG} = '{key}'", max_results=1)
+        return str(found[0].info.run_id) if found else None
 
     def end_run(self, run_id: str, status: str) -> None:
         """Close the run as FINISHED, FAILED or KILLED."""

@@ -1,5 +1,7 @@
 """What the result of a run depends on beside its configuration."""
 
+import getpass
+import os
 import platform
 import subprocess
 
@@ -32,3 +34,11 @@ def code_revision() -> str:
     except (OSError, subprocess.SubprocessError):
         return "unknown"
     return described.stdout.strip()
+
+
+def user_name() -> str:
+    """Return who started the process; the number of a user that the system has no name for, as in some containers."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return str(os.getuid())

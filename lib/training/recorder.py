@@ -193,6 +193,10 @@ class RunRecorder:
         """Send a file of the run's folder to MLflow."""
         self._tracker.log_artifact(path)
 
+    def record_model(self, onnx_path: Path, name: str) -> None:
+        """Send an exported model to MLflow, as the run's model and as a version of the registered model ``name``."""
+        self._tracker.log_model(onnx_path, name)
+
     def close(self, status: str) -> None:
         """End the run in MLflow as FINISHED, FAILED or KILLED, and let go of the folder."""
         try:

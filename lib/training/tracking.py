@@ -15,6 +15,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from lib.training.journal import Record
+from lib.training.mlflow_model import MODEL_FOLDER, save_model_folder
 from lib.training.mlflow_store import MlflowStore
 from lib.training.run_identity import RunIdentity
 
@@ -54,6 +55,11 @@ class RunLink:
             self._known = self.store.points(run_id)
             self._run_id = run_id
         return self._run_id
+
+    @property
+    def tags(self) -> dict[str, str]:
+        """What the run is found by."""
+        return self._identity.tags
 
     def forget(self) -> None:
         """Open the run anew before it is used again: nobody knows what reached a store that failed."""
@@ -106,6 +112,19 @@ class Tracker:
     def log_artifact(self, path: Path) -> None:
         """Queue a file or a folder."""
         self._jobs.put(lambda: self._link.store.log_artifact(self._link.run_id, path))
+
+    def log_model(self, onnx_path: Path, name: str) -> None:
+        """Queue an ONNX file as the run's model and as a version of a registered one.
+
+        Args:
+            onnx_path: The file; its folder gets one that MLflow can load.
+            name: Of the registered model.
+        """
+        who = self._link
+        # Three jobs, for each of them is a sign of life.
+        self._jobs.put(lambda: save_model_folder(onnx_path))
+        self.log_artifact(onnx_path.with_name(MODEL_FOLDER))
+        self._jobs.put(lambda: who.store.register_model(who.run_id, name, MODEL_FOLDER, who.tags))
 
     def close(self, status: str, wait_seconds: float = EXIT_WAIT_SECONDS) -> None:
         """End the run and wait for what is queued, as long as the store gives a sign of life.

@@ -2,8 +2,9 @@
 
 import subprocess
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -15,6 +16,7 @@ from lib.export import model_export
 from lib.export.metadata import ModelMetadata, OutputDescription
 from lib.export.model_export import ExportOptions, ExportReport
 from lib.tasks import restore
+from lib.training import model_registration
 from macro.export_onnx import main
 
 ROOT_FOLDER = Path(__file__).parents[2]
@@ -34,9 +36,12 @@ def test_help_is_given_either_way_it_is_called(program: list[str]) -> None:
 
 @dataclass(frozen=True)
 class Saved:
-    """What a checkpoint holds of the trained weights."""
+    """What a checkpoint holds of the trained weights and its run."""
 
     model: dict[str, torch.Tensor]
+    kind: str = "regressor"
+    run_key: str = "key"
+    config: dict[str, Any] = field(default_factory=lambda: {"mlflow": {"experiment": "night"}})
 
 
 @dataclass(frozen=True)
@@ -90,6 +95,16 @@ def test_inpainter_precision_and_opset_are_handed_on(exports: list[tuple[float, 
     assert (options.precision, options.opset) == ("fp16", 21)
     assert options.inpainter is not None
     assert options.inpainter.model.state_dict()["weight"].item() == 2.0
+
+
+def test_the_file_is_registered_on_request_with_the_run_of_its_checkpoint(
+    exports: list[tuple[float, ExportOptions]], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    seen: list[tuple[object, ...]] = []
+    monkeypatch.setattr(model_registration, "register_export", lambda *words: seen.append(words) or "4")
+    assert main(["best.pth", "--output", "model.onnx", "--register"]) == 0
+    assert seen == [(Path("model.onnx"), "key", "night", "night_regressor")]
+    assert capsys.readouterr().out.splitlines()[-1] == "version 4 of night_regressor in MLflow"
 
 
 def test_int8_is_refused(exports: list[tuple[float, ExportOptions]], capsys: pytest.CaptureFixture[str]) -> None:

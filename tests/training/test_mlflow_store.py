@@ -76,6 +76,21 @@ def test_a_file_and_a_folder_become_artifacts(store: MlflowStore, tmp_path: Path
     assert [entry.path for entry in client.list_artifacts(run_id, "worst_events")] == ["worst_events/event_01.pdf"]
 
 
+def test_a_run_registers_one_version_and_another_run_the_next(store: MlflowStore, tmp_path: Path) -> None:
+    assert store.find_run("key-6") is None
+    runs = [store.open_run("registered", key, {}, {}) for key in ("key-6", "key-7")]
+    (tmp_path / "model").mkdir()
+    (tmp_path / "model" / "MLmodel").write_text("flavors: {}\n")
+    for run_id in runs:
+        store.log_artifact(run_id, tmp_path / "model")
+    numbers = [store.register_model(run_id, "tests_mae", "model", {"sweep": "s"}) for run_id in (*runs, runs[0])]
+    assert numbers == ["1", "2", "1"]
+    assert store.find_run("key-7") == runs[1]
+    version = store.client.get_model_version("tests_mae", "2")
+    assert (version.run_id, version.tags["sweep"]) == (runs[1], "s")
+    assert Path(store.client.get_model_version_download_uri("tests_mae", "2"), "MLmodel").exists()
+
+
 def test_the_store_speaks_only_of_what_goes_wrong(store: MlflowStore) -> None:
     store.open_run("quiet", "key-5", {}, {})
     assert logging.getLogger("alembic").level == logging.getLogger("mlflow").level == logging.WARNING

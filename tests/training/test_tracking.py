@@ -56,6 +56,10 @@ class FakeStore(MlflowStore):
     def log_artifact(self, run_id: str, path: Path) -> None:
         self.note("artifact", run_id, path)
 
+    def register_model(self, run_id: str, name: str, folder: str, tags: dict[str, str]) -> str:
+        self.note("register", run_id, name, folder, tags)
+        return "1"
+
     def end_run(self, run_id: str, status: str) -> None:
         self.note("end", run_id, status)
 
@@ -75,6 +79,23 @@ def store(monkeypatch: pytest.MonkeyPatch) -> type[FakeStore]:
 
 def warnings(caplog: pytest.LogCaptureFixture) -> list[str]:
     return [record.getMessage() for record in caplog.records if record.levelno == logging.WARNING]
+
+
+def test_a_model_is_logged_before_it_is_registered_even_if_the_store_fails_once(
+    store: type[FakeStore], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    saved: list[Path] = []
+    monkeypatch.setattr("lib.training.tracking.save_model_folder", saved.append)
+    store.failing, store.failures_left = "register", 1
+    tracker = Tracker(IDENTITY, JOURNAL)
+    tracker.log_model(Path("run/a.onnx"), "xec_mae")
+    tracker.close("FINISHED")
+    registered = ("register", "run-id", "xec_mae", "model", {"kind": "mae"})
+    assert saved == [Path("run/a.onnx")]
+    assert [call for call in store.calls if call[0] in {"artifact", "register"}] == [
+        ("artifact", "run-id", Path("run/model")), registered, registered,
+    ]  # fmt: skip
+    assert len(warnings(caplog)) == 1
 
 
 def test_everything_reaches_the_store_in_order(store: type[FakeStore], caplog: pytest.LogCaptureFixture) -> None:
