@@ -7,7 +7,7 @@ READY := $(VENV)/.ready
 # One thread per test process: the tests run in parallel.
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist loadfile
 
-.PHONY: demo test test-all lint bench clean-demo
+.PHONY: demo docs test test-all lint bench clean-demo
 .DELETE_ON_ERROR:
 
 # torch first and pinned: any looser installation draws gigabytes of GPU libraries onto a machine without one.
@@ -24,12 +24,17 @@ demo: $(READY)  ## Simulate, pretrain, train, inpaint, export and infer; ends wi
 clean-demo:  ## Forget the demo's data and runs
 	rm -rf data/quick artifacts/demo_mae artifacts/demo_regressor artifacts/demo_inpainter
 
+docs: $(READY)  ## The documentation as a site in site/; broken links and pages without a place in it are errors
+	$(BIN)/python -c 'import material' 2>/dev/null || \
+	  $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt -e '.[docs]'
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build
+
 test: $(READY)  ## What every change must pass
 	$(PYTEST) -m "not slow and not gpu and not root and not server and not slurm and not browser"
 
 test-all: $(READY)  ## The slow suites too
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt ROOT || true
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt -e '.[remote]' || true
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt -e '.[remote,docs,browser]' || true
 	command -v xrootd >/dev/null && command -v slurmctld >/dev/null || \
 	  { apt-get update -qq && apt-get install -y -qq xrootd-server slurm-wlm slurm-wlm-basic-plugins munge; } || true
 	command -v chromium >/dev/null || { apt-get update -qq && apt-get install -y -qq chromium; } || true

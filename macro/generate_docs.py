@@ -1,4 +1,4 @@
-"""Write the pages of docs/ that are generated from the code."""
+"""Write the pages and figures of docs/ that are generated from the code."""
 
 import sys
 from collections.abc import Sequence
@@ -6,7 +6,7 @@ from pathlib import Path
 
 from lib.atomic import atomic_path
 from lib.cli.entry import EXIT_DONE, run_command
-from lib.cli.reference import configuration_reference
+from lib.reference.pages import generated_pages
 
 DOCS = Path(__file__).parents[1] / "docs"
 
@@ -16,9 +16,10 @@ def main(arguments: Sequence[str]) -> int:
     if arguments:
         print("usage: python macro/generate_docs.py")
         return 2
-    with atomic_path(DOCS / "configuration.md") as temporary:
-        temporary.write_text(configuration_reference(), encoding="utf-8")
-    print(f"wrote {DOCS / 'configuration.md'}")
+    for name, text in generated_pages(DOCS).items():
+        with atomic_path(DOCS / name) as temporary:
+            temporary.write_text(text, encoding="utf-8")
+        print(f"wrote {DOCS / name}")
     return EXIT_DONE
 
 
