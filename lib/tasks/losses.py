@@ -14,6 +14,7 @@ DEFAULT_BETA: Final = 0.1
 
 # The gradient of a square root is infinite at zero; 1e-6 rad is far below what is measured.
 _LEAST_SINE: Final = 1e-6
+_LEAST_COUNT: Final = 1e-6
 
 
 def elementwise_loss(name: LossName, prediction: Tensor, target: Tensor, beta: float) -> Tensor:
@@ -40,25 +41,32 @@ def elementwise_loss(name: LossName, prediction: Tensor, target: Tensor, beta: f
             return F.mse_loss(prediction, target, reduction="none")
 
 
-def poisson_deviance(prediction: Tensor, target: Tensor, normalization: Normalization) -> Tensor:
+def poisson_deviance(prediction: Tensor, target: Tensor, normalization: Normalization, noise: float = 0.0) -> Tensor:
     """Return the Poisson deviance of photon counts, in the unit of a squared residual of the square-root scheme.
 
-    Below one photon, where the deviance has no slope to go by or none at all, the loss rises with the prediction's
-    distance from there.
+    Its gradient is the residual in photons over photons + ``noise``, so that the mean of the photons is learnt, and
+    not that of their roots or logarithms. Below one photon, where the deviance without noise has no slope to go by or
+    none at all, the loss rises with the prediction's distance from there.
 
     Args:
         prediction: Normalized photon counts, any shape.
-        target: Same shape; counts below 0, which pedestals leave, stand for 0.
+        target: Same shape; counts below 0, which pedestals leave, keep their sign where the normalization does.
         normalization: For photons.
+        noise: Photons whose variance is that of the electronic noise.
 
-    Source: P. McCullagh and J. A. Nelder, "Generalized Linear Models", section 2.3.
+    Source: P. McCullagh and J. A. Nelder, "Generalized Linear Models", sections 2.3 and 9.2 (quasi-likelihood of a
+        variance in proportion to the mean plus a constant).
     """
     prediction, target = prediction.float(), target.float()
     one = torch.ones_like(target)
     least = normalization.apply(one, torch.zeros_like(one))[0][..., 0]
-    expected = normalization.inverse_npho(torch.maximum(prediction, least))
-    measured = normalization.inverse_npho(target).clamp_min(0.0)
-    deviance = 2.0 * (expected - measured + torch.xlogy(measured, measured / expected))
+    expected = normalization.inverse_npho(torch.maximum(prediction, least)) + noise
+    measured = normalization.inverse_npho(target) + noise
+    # Far below zero the deviance has no logarithm of its own to start from, but its gradient is the same.
+    positive = measured.clamp_min(_LEAST_COUNT)
+    if noise == 0.0:
+        measured = measured.clamp_min(0.0)
+    deviance = 2.0 * (expected - measured.clamp_min(0.0) - measured * torch.log(expected / positive))
     # Near the truth the deviance is (difference)^2 / photons, four times npho_scale the squared residual of roots.
     return deviance / (4.0 * normalization.npho_scale) + F.relu(least - prediction)
 

@@ -57,6 +57,9 @@ class RestorationTrainingConfig(TrainingConfig):
     loss_beta: float | None = Field(None, gt=0)
     """Normalized residual at which smooth_l1 and huber turn from quadratic to linear, by default 0.1; for gaussian_nll
     the power of the variance that weighs each sensor, at most 1, by default 0.5."""
+    poisson_noise: float = Field(40.0, ge=0)
+    """Photons that stand for the electronic noise in loss_fn poisson: the variance of a photon count is taken to go
+    with npho + poisson_noise. The default is that of an MPPC: noise squared over the variance per photon."""
     npho_weight: float = Field(1.0, gt=0)
     """Weight of the photon counts in the sum of losses."""
     auto_channel_weight: bool = False

@@ -29,6 +29,7 @@ class RestorationLoss:
         self._channels = channels
         self._normalization = normalization
         self._name = training.loss_fn
+        self._noise = training.poisson_noise
         default = DEFAULT_POWER if training.loss_fn == "gaussian_nll" else DEFAULT_BETA
         self._beta = default if training.loss_beta is None else training.loss_beta
         self.channel_weights = (training.npho_weight, training.time.weight)[:channels]
@@ -53,7 +54,9 @@ class RestorationLoss:
             return gaussian_nll(residual, log_error, self._beta)
         if self._name == "poisson":
             losses = elementwise_loss("smooth_l1", prediction, target, DEFAULT_BETA)
-            npho = poisson_deviance(prediction[..., NPHO_CHANNEL], target[..., NPHO_CHANNEL], self._normalization)
+            npho = poisson_deviance(
+                prediction[..., NPHO_CHANNEL], target[..., NPHO_CHANNEL], self._normalization, self._noise
+            )
             return torch.cat([npho[..., None], losses[..., 1:]], dim=-1)
         return elementwise_loss(cast("LossName", self._name), prediction, target, self._beta)
 

@@ -139,6 +139,39 @@ def test_the_deviance_pulls_predictions_below_one_photon_up(normalization) -> No
     assert (prediction.grad < 0).all()
 
 
+@pytest.mark.parametrize("noise", [0.0, 40.0])
+def test_the_deviance_learns_the_mean_of_the_photons(noise: float) -> None:
+    """And not that of their logarithms, which is what a squared residual of log1p learns; pedestals are kept."""
+    normalization = Normalization.from_config(NormalizationConfig.model_validate({"npho_scheme": "log1p"}))
+    measured = torch.tensor([-90.0, -30.0, 10.0, 60.0, 150.0] if noise else [0.0, 4.0, 10.0, 60.0, 150.0])
+    target = normalization.apply(measured, torch.zeros(5))[0][..., 0]
+    mean = normalization.apply(measured.mean()[None], torch.zeros(1))[0][..., 0].requires_grad_()
+    poisson_deviance(mean.expand(5), target, normalization, noise).sum().backward()
+    assert mean.grad is not None
+    slope = mean.grad.clone()
+    mean.grad = None
+    poisson_deviance(mean, target[-1:], normalization, noise).sum().backward()
+    assert abs(slope) < 1e-4 * abs(mean.grad)
+
+
+def test_the_deviance_with_noise_pulls_a_pedestal_like_a_chi_square() -> None:
+    """Where the noise rules, its gradient is that of a squared residual over the variance, on both sides of zero."""
+    normalization = Normalization.from_config(NormalizationConfig.model_validate({"npho_scheme": "linear"}))
+    prediction = torch.tensor([5.0, 5.0], requires_grad=True)
+    poisson_deviance(prediction / 1000, torch.tensor([-0.2, 0.2]), normalization, 40.0).sum().backward()
+    expected = 2 * torch.tensor([205.0, -195.0]) / 45.0 / 4000.0
+    torch.testing.assert_close(prediction.grad, expected)
+
+
+def test_poisson_noise_reaches_the_loss(normalization, make_batch) -> None:
+    batch, said = make_batch(3), noise(3)
+    losses = [
+        make_task(normalization, loss_fn="poisson", poisson_noise=value).step(Says(said), batch).loss
+        for value in (0.0, 40.0)
+    ]
+    assert losses[0] > losses[1] > 0
+
+
 def test_poisson_scores_times_like_smooth_l1(normalization, make_batch) -> None:
     batch, said = make_batch(3), noise(3)
     sums = [make_task(normalization, loss_fn=name).step(Says(said), batch).sums for name in ("poisson", "smooth_l1")]
