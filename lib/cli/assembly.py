@@ -1,7 +1,7 @@
 """Model, task and observers of each kind of training."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -60,6 +60,7 @@ class Assembly:
         observers: Watch each validation.
         health: That one of them which looks whether anything is learnt.
         stream: That one of them which writes restored sensors.
+        begin_epoch: Is told of each training epoch, counted from 0; freezes and thaws.
     """
 
     model: nn.Module
@@ -68,6 +69,7 @@ class Assembly:
     observers: Sequence[Observer[EventBatch]] = ()
     health: LearningHealth[EventBatch] | None = None
     stream: RestorationStream | None = None
+    begin_epoch: Callable[[int], None] | None = None
 
 
 def assemble(config: TrainingConfiguration, normalization: Normalization) -> Assembly:
@@ -84,7 +86,8 @@ def assemble(config: TrainingConfiguration, normalization: Normalization) -> Ass
     health = _health(config, model, VisibleMean())
     stream = _restoration_stream(config, normalization) if config.checkpoint.save_predictions else None
     others = [one for one in (health, stream) if one is not None]
-    return Assembly(model, task, observers=[RestorationObserver(task), *others], health=health, stream=stream)
+    observers = [RestorationObserver(task), *others]
+    return Assembly(model, task, observers=observers, health=health, stream=stream, begin_epoch=model.begin_epoch)
 
 
 def _restoration_stream(config: MaeConfig | InpainterConfig, normalization: Normalization) -> RestorationStream:

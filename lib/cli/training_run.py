@@ -124,6 +124,7 @@ def _prepare(config: TrainingConfiguration, run_name: str, source: Path | None) 
         config=settled.config.training,
         observers=parts.observers,
         identify=_event_numbers,
+        begin_epoch=parts.begin_epoch,
     )
     identity = _identity(config, normalization, parts)
     if resumed is not None and source is not None:

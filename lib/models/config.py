@@ -120,6 +120,19 @@ class MaeModelConfig(EncoderConfig):
     """Width of the decoders."""
 
 
+class ThawingConfig(Section):
+    """How a frozen encoder joins the training, from the heads towards the sensors."""
+
+    start_epoch: int = Field(1, ge=1)
+    """Epochs after which norm and last layer of the fusion are trained."""
+    interval: int = Field(1, ge=1)
+    """Epochs from there to each layer of the fusion before, and in the end to the networks of the faces."""
+
+    def num_stages(self, epoch: int) -> int:
+        """Return how many stages are trained in an epoch, counted from 0; may be more than there are."""
+        return 0 if epoch < self.start_epoch else 1 + (epoch - self.start_epoch) // self.interval
+
+
 class InpainterModelConfig(EncoderConfig):
     """Encoder and the head that restores dead sensors."""
 
@@ -141,6 +154,14 @@ class InpainterModelConfig(EncoderConfig):
     freeze_encoder: bool = False
     """Train the head alone."""
 
+    thawing: ThawingConfig | None = None
+    """With freeze_encoder, when the encoder joins the training layer by layer; null for never."""
+
+    @model_validator(mode="after")
+    def _thaws_what_is_frozen(self) -> "InpainterModelConfig":
+        if self.thawing is not None and not self.freeze_encoder:
+            raise ValueError("thawing needs freeze_encoder: an encoder that learns from the start has nothing to thaw")
+        return self
     @model_validator(mode="after")
     def _head_fits(self) -> "InpainterModelConfig":
         if self.head_type != "per_face" and self.hidden_dim % 4:

@@ -102,6 +102,15 @@ class Encoder(nn.Module):
         )
         self.norm = nn.LayerNorm(config.encoder_dim)
 
+    def stages_from_heads(self) -> list[list[nn.Module]]:
+        """Return all parts with weights in the order in which they thaw: norm and last fusion layer, the layers before
+        it one by one, then everything that makes the tokens.
+        """
+        layers = list(reversed(self.fusion))
+        fused: list[list[nn.Module]] = [[self.norm, *layers[:1]], *([layer] for layer in layers[1:])]
+        tokens = [part for part in self.children() if part is not self.fusion and part is not self.norm]
+        return [*fused, tokens]
+
     def encode(self, x: Tensor, valid: Tensor) -> Encoded:
         """Return tokens and summary.
 

@@ -5,7 +5,7 @@ from typing import Self
 from torch import nn
 
 from lib.data.normalization import Normalization
-from lib.models.config import EncoderConfig
+from lib.models.config import EncoderConfig, ThawingConfig
 from lib.models.encoder import Encoder
 
 
@@ -16,17 +16,39 @@ class EncoderModel(nn.Module):
         config: The encoder's settings.
         normalization: The transform that made the inputs.
         freeze: Keep the encoder as it is.
+        thawing: How a frozen encoder joins the training after all; None for never.
     """
 
-    def __init__(self, config: EncoderConfig, normalization: Normalization, *, freeze: bool = False) -> None:
+    def __init__(
+        self,
+        config: EncoderConfig,
+        normalization: Normalization,
+        *,
+        freeze: bool = False,
+        thawing: ThawingConfig | None = None,
+    ) -> None:
         super().__init__()
         self.encoder = Encoder(config, normalization)
-        self.encoder_is_frozen = freeze
-        self.encoder.requires_grad_(not freeze)
+        self._thawing = thawing if freeze else None
+        self._frozen: list[nn.Module] = list(self.encoder.children()) if freeze else []
+        # What joins later must be known to the optimizer from the start; ``begin_epoch`` freezes it until then.
+        self.encoder.requires_grad_(not freeze or thawing is not None)
+
+    def begin_epoch(self, epoch: int) -> None:
+        """Let learn what is to learn in a training epoch, counted from 0."""
+        if self._thawing is None:
+            return
+        stages = self.encoder.stages_from_heads()
+        count = min(self._thawing.num_stages(epoch), len(stages))
+        self._frozen = [module for stage in stages[count:] for module in stage]
+        for place, stage in enumerate(stages):
+            for module in stage:
+                module.requires_grad_(place < count)
+        self.train(self.training)
 
     def train(self, mode: bool = True) -> Self:
-        """Set training or evaluation; a frozen encoder always evaluates, so that its tokens do not fluctuate."""
+        """Set training or evaluation; what is frozen always evaluates, so that it does not fluctuate."""
         super().train(mode)
-        if self.encoder_is_frozen:
-            self.encoder.eval()
+        for module in self._frozen:
+            module.eval()
         return self

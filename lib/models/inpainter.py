@@ -30,7 +30,7 @@ class Inpainter(EncoderModel):
     """
 
     def __init__(self, config: InpainterModelConfig, normalization: Normalization) -> None:
-        super().__init__(config, normalization, freeze=config.freeze_encoder)
+        super().__init__(config, normalization, freeze=config.freeze_encoder, thawing=config.thawing)
         self.num_channels = num_channels(config.predict_channels)
         self.features = SensorFeatures(normalization)
         self.neighbour_mean = NeighbourMean()

@@ -50,6 +50,8 @@ class Trainer(Generic[B]):
         config: Settings of the loop.
         observers: Watch each validation.
         identify: Tells the events of a batch, for reports about skipped steps.
+        begin_epoch: Is told of each training epoch, counted from 0, before its first step. May freeze parameters that
+            were trainable here, and thaw them again.
     """
 
     def __init__(
@@ -62,6 +64,7 @@ class Trainer(Generic[B]):
         config: TrainingConfig,
         observers: Sequence[Observer[B]] = (),
         identify: Callable[[B], Identity] | None = None,
+        begin_epoch: Callable[[int], None] | None = None,
     ) -> None:
         self.model = model
         self.progress = Progress()
@@ -71,6 +74,7 @@ class Trainer(Generic[B]):
         self._config = config
         self._observers = observers
         self._identify = identify
+        self._begin_epoch = begin_epoch
         self._watch: Watch = Unwatched()
         trainable = {name: parameter for name, parameter in model.named_parameters() if parameter.requires_grad}
         self._parameters = list(trainable.values())
@@ -143,6 +147,8 @@ class Trainer(Generic[B]):
 
     def _train_epoch(self, epoch: int) -> None:
         self._watch.begins("training")
+        if self._begin_epoch is not None:
+            self._begin_epoch(epoch)
         self.model.train()
         done = self.progress.batches_done
         batches = self._train.epoch(epoch, done) if self._step_of_epoch < self._steps_per_epoch else iter(())
