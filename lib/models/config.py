@@ -10,7 +10,7 @@ from lib.models.presets import PRESETS, PresetName
 SMALLEST_FOVEA: Final = 5
 """A smaller window would not hold the spot whose width tells the depth."""
 
-HeadType: TypeAlias = Literal["per_face", "masked_attention", "cross_attention"]
+HeadType: TypeAlias = Literal["per_face", "masked_attention", "cross_attention", "light_field"]
 PredictChannels: TypeAlias = Literal["npho", "npho+time"]
 
 
@@ -142,7 +142,8 @@ class InpainterModelConfig(EncoderConfig):
     """What is restored."""
     head_type: HeadType = "per_face"
     """per_face: local context on each face and the encoder's tokens. masked_attention: each sensor asks the measured
-    ones among its nearest on all faces. cross_attention: the position of each sensor asks these and all tokens."""
+    ones among its nearest on all faces. cross_attention: the position of each sensor asks these and all tokens.
+    light_field: what the event's source sends to each sensor, corrected by what was measured around it."""
     hidden_dim: int = Field(64, ge=1)
     """Width of the head; a multiple of 4 for those with attention."""
     head_depth: int = Field(2, ge=1)
@@ -153,7 +154,6 @@ class InpainterModelConfig(EncoderConfig):
     """Predict an error beside each value, with training.loss_fn gaussian_nll or laplace_nll."""
     freeze_encoder: bool = False
     """Train the head alone."""
-
     thawing: ThawingConfig | None = None
     """With freeze_encoder, when the encoder joins the training layer by layer; null for never."""
 
@@ -162,10 +162,14 @@ class InpainterModelConfig(EncoderConfig):
         if self.thawing is not None and not self.freeze_encoder:
             raise ValueError("thawing needs freeze_encoder: an encoder that learns from the start has nothing to thaw")
         return self
+
     @model_validator(mode="after")
     def _head_fits(self) -> "InpainterModelConfig":
-        if self.head_type != "per_face" and self.hidden_dim % 4:
+        attends = self.head_type in {"masked_attention", "cross_attention"}
+        if attends and self.hidden_dim % 4:
             raise ValueError(f"hidden_dim must be a multiple of 4 for head_type {self.head_type}")
-        if self.head_type == "per_face" and self.num_neighbours != 16:
-            raise ValueError("num_neighbours is not used by head_type per_face; remove it, or choose another")
+        if not attends and self.num_neighbours != 16:
+            raise ValueError(f"num_neighbours is not used by head_type {self.head_type}; remove it, or choose another")
+        if self.head_type == "light_field" and not self.physics_skip:
+            raise ValueError("head_type light_field starts from the rough point of physics_skip; set it to true")
         return self

@@ -9,6 +9,7 @@ from lib.models.attention_heads import AttentionHead
 from lib.models.config import InpainterModelConfig, num_channels
 from lib.models.encoder_model import EncoderModel
 from lib.models.inpainting_heads import OuterHead, RectangularHead, StaggeredHead
+from lib.models.light_head import LightHead
 from lib.models.neighbour_mean import NeighbourMean
 from lib.models.sensor_inputs import SensorFeatures
 from lib.models.sensor_order import in_sensor_order
@@ -22,7 +23,10 @@ USUAL_LOG_ERROR = -2.3
 
 
 class Inpainter(EncoderModel):
-    """Predicts what dead sensors would have measured, as a correction to the mean of their neighbours.
+    """Predicts what dead sensors would have measured.
+
+    As a correction to the mean of their neighbours; with the head ``light_field``, to the light that the event's source
+    sends to each sensor.
 
     Args:
         config: Its settings.
@@ -34,9 +38,12 @@ class Inpainter(EncoderModel):
         self.num_channels = num_channels(config.predict_channels)
         self.features = SensorFeatures(normalization)
         self.neighbour_mean = NeighbourMean()
-        self.heads = _build_heads(config, len(self.encoder.token_faces))
+        self.light = _build_light_head(config, len(self.encoder.token_faces), normalization)
+        self.heads = nn.ModuleDict() if self.light is not None else _build_heads(config, len(self.encoder.token_faces))
         initialize(self)
         shrink_outputs(self.heads.values())
+        if self.light is not None:
+            shrink_outputs(self.light.output_layers)
 
     def forward(self, x: Tensor, valid: Tensor, dead: Tensor) -> Tensor:
         """Return predictions for every sensor, whether dead or not.
@@ -51,11 +58,16 @@ class Inpainter(EncoderModel):
             the logarithm of the error of each behind them, shape (B, 4760, 2 C).
         """
         usable = valid & ~dead[..., None]
-        tokens = self.encoder(x, usable)
+        encoded = self.encoder.encode(x, usable)
         features = self.features(x, usable)
         guess = self.neighbour_mean(features)
-        said = self._ask_heads(torch.cat([features, guess], dim=-1), tokens)
-        values = guess[..., : self.num_channels] + said[..., : self.num_channels]
+        if self.light is not None:
+            assert encoded.summary is not None
+            said = self.light(features, guess, encoded.summary, encoded.tokens)
+            values = said[..., : self.num_channels]
+        else:
+            said = self._ask_heads(torch.cat([features, guess], dim=-1), encoded.tokens)
+            values = guess[..., : self.num_channels] + said[..., : self.num_channels]
         if said.shape[-1] == self.num_channels:
             return values
         return torch.cat([values, said[..., self.num_channels :] + USUAL_LOG_ERROR], dim=-1)
@@ -67,8 +79,26 @@ class Inpainter(EncoderModel):
         return in_sensor_order({face: head(features, tokens.flatten(1)) for face, head in self.heads.items()})
 
 
+def _num_outputs(config: InpainterModelConfig) -> int:
+    return num_channels(config.predict_channels) * (2 if config.predict_error else 1)
+
+
+def _build_light_head(config: InpainterModelConfig, num_tokens: int, normalization: Normalization) -> LightHead | None:
+    """Return the head of the light field, None where another head is configured."""
+    if config.head_type != "light_field":
+        return None
+    return LightHead(
+        (num_tokens, config.encoder_dim),
+        normalization,
+        dim=config.hidden_dim,
+        depth=config.head_depth,
+        num_values=num_channels(config.predict_channels),
+        num_outputs=_num_outputs(config),
+    )
+
+
 def _build_heads(config: InpainterModelConfig, num_tokens: int) -> nn.ModuleDict:
-    channels = num_channels(config.predict_channels) * (2 if config.predict_error else 1)
+    channels = _num_outputs(config)
     if config.head_type == "per_face":
         event_dim = num_tokens * config.encoder_dim
         return nn.ModuleDict({face: _face_head(face, event_dim, channels, config) for face in FACE_NAMES})
