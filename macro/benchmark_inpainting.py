@@ -5,6 +5,8 @@ Example: python macro/benchmark_inpainting.py --budget 20min --json
 Simulates 15-60 MeV to train on and 52.83 MeV with the expected light to test on, or takes what --data holds of it (the
 folders train, val, test). Scores 5 % of the sensors hidden at random and, as dead88, one pattern of 88 dead channels.
 The reference of each row is the better of the conventional methods. --model scores a checkpoint instead of training.
+With --regressor, what 88 and 400 dead channels and 20 clusters of 3 x 3 cost its resolutions, restored and not; the
+reference is the resolution with all channels.
 """
 
 import argparse
@@ -12,7 +14,6 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack
 from pathlib import Path
 from typing import Final
 
@@ -21,23 +22,26 @@ import torch
 
 from lib.cli.entry import EXIT_DONE, run_command
 from lib.cli.schemas import InpainterConfig
-from lib.cli.timed_training import processor_clock, train_within
+from lib.cli.timed_training import Clock, processor_clock, save_trained, train_within
 from lib.config import load_config
-from lib.data.branches import INVALID_ABOVE, NPHO_EXPECTED
-from lib.data.config import DataConfig
+from lib.data.branches import ENERGY, INVALID_ABOVE, NPHO_EXPECTED, TIME_TRUTH, UVW
+from lib.data.config import DataConfig, NormalizationConfig
 from lib.data.normalization import Normalization
 from lib.evaluation.benchmark_row import BenchmarkRow
+from lib.evaluation.dead_patterns import draw_clusters, draw_sensors
+from lib.evaluation.predictors import open_predictor
 from lib.evaluation.raw_events import RawEvents
+from lib.evaluation.resolution import ResolutionSummary
 from lib.evaluation.restoration_scores import DECADES, ScoredSensors
-from lib.evaluation.restorer import ConventionalRestorer, InpainterRestorer, Restorer, open_restorer
-from lib.geometry.coordinates import BoolArray
+from lib.evaluation.restored_resolution import NOT_RESTORED, WHOLE, resolutions_with_dead
+from lib.evaluation.restorer import ConventionalRestorer, Restorer, open_restorer
+from lib.evaluation.stream_rate import rows_per_second
 from lib.geometry.sensors import FACE_NAMES, NUM_SENSORS
-from lib.models.inpainter import Inpainter
 from lib.simulate import main as simulate
 from lib.training.device import choose_device
 
 ROOT: Final = Path(__file__).parents[1]
-CONFIG: Final = "configs/inpainter/quickstart.yaml"
+CONFIG: Final = "configs/inpainter/budget_20min.yaml"
 BUDGETS: Final = {"20min": (1200.0, 60_000), "3h": (10_800.0, 500_000)}
 CONVENTIONAL: Final = (
     ConventionalRestorer("neighbours"),
@@ -46,6 +50,9 @@ CONVENTIONAL: Final = (
 )
 HIDDEN_SHARE: Final = 0.05
 NUM_DEAD: Final = 88
+MANY_DEAD: Final = 400
+NUM_CLUSTERS: Final = 20
+STREAMED_ROWS: Final = 1_000_000
 
 
 def simulate_samples(folder: Path, events: int, seed: int) -> None:
@@ -59,19 +66,18 @@ def simulate_samples(folder: Path, events: int, seed: int) -> None:
         simulate(["--output", str(folder / name), "--seed", str(seed), *options])
 
 
-def trained(options: argparse.Namespace, folder: Path, contexts: ExitStack) -> InpainterRestorer:
-    """Return an inpainter trained as long as the budget allows; within the contexts with averaged weights."""
+def train(options: argparse.Namespace, folder: Path, output: Path) -> None:
+    """Write the checkpoint of an inpainter trained as long as the budget allows."""
     seconds, _ = BUDGETS[options.budget]
     assignments = [f"data.train_path={folder / 'train'}", f"data.val_path={folder / 'val'}"]
     config = load_config(InpainterConfig, ROOT / CONFIG, [*assignments, *options.assignments])
     torch.set_num_threads(options.cores)
-    clock = time.perf_counter if options.clock == "wall" else processor_clock(options.cores)
-    training = train_within(config, 60.0 * options.minutes if options.minutes else seconds, clock)
-    if training.trainer.average is not None:
-        contexts.enter_context(training.trainer.average.swapped())
-    model = training.trainer.model.eval()
-    assert isinstance(model, Inpainter)
-    return InpainterRestorer(model, Normalization.from_config(config.normalization), choose_device())
+    training = train_within(config, 60.0 * options.minutes if options.minutes else seconds, _clock(options))
+    save_trained(training, output)
+
+
+def _clock(options: argparse.Namespace) -> Clock:
+    return time.perf_counter if options.clock == "wall" else processor_clock(options.cores)
 
 
 def scored(restorers: Sequence[Restorer], events: RawEvents, pattern: str, seed: int) -> ScoredSensors:
@@ -84,20 +90,15 @@ def scored(restorers: Sequence[Restorer], events: RawEvents, pattern: str, seed:
         seed: Of the pattern.
     """
     rng = np.random.default_rng(seed)
-    fixed = _draw(rng, 1, NUM_DEAD)
+    fixed = draw_sensors(rng, 1, NUM_DEAD)
     parts = []
     for batch in events.batches():
         npho, seconds = batch.npho.numpy(), batch.time.numpy()
-        hidden = fixed if pattern == "dead88" else _draw(rng, len(npho), int(HIDDEN_SHARE * NUM_SENSORS))
+        hidden = fixed if pattern == "dead88" else draw_sensors(rng, len(npho), int(HIDDEN_SHARE * NUM_SENSORS))
         hidden = np.broadcast_to(hidden, npho.shape) & (npho < INVALID_ABOVE)
         restored = {one.name: one.restore(npho, seconds, hidden).npho for one in restorers}
         parts.append(ScoredSensors.pick(hidden, npho, batch.true["light"], restored))
     return ScoredSensors.join(parts)
-
-
-def _draw(rng: np.random.Generator, events: int, count: int) -> BoolArray:
-    ranks = rng.random((events, NUM_SENSORS)).argsort(axis=1).argsort(axis=1)
-    return ranks < count
 
 
 def rows(sensors: ScoredSensors, prefix: str) -> Iterator[BenchmarkRow]:
@@ -122,26 +123,57 @@ def rows(sensors: ScoredSensors, prefix: str) -> Iterator[BenchmarkRow]:
         )
 
 
-def measure(options: argparse.Namespace, folder: Path) -> Iterator[BenchmarkRow]:
+def measure(options: argparse.Namespace, folder: Path, scratch: Path) -> Iterator[BenchmarkRow]:
     """Train, test, and yield the rows."""
     if options.data is None:
         simulate_samples(folder, options.events or BUDGETS[options.budget][1], options.seed)
-    with ExitStack() as contexts:
-        model = open_restorer(options.model, choose_device()) if options.model else trained(options, folder, contexts)
-        yield from score(model, folder, options.seed)
+    checkpoint = options.model or options.save or scratch / "inpainter.pth"
+    if options.model is None:
+        train(options, folder, checkpoint)
+    model = open_restorer(checkpoint, choose_device())
+    yield from score(model, folder, options.seed)
+    rate = rows_per_second(scratch, Normalization.from_config(NormalizationConfig()), STREAMED_ROWS, _clock(options))
+    yield BenchmarkRow("rows_per_s", rate, "1/s", None, 300_000.0, STREAMED_ROWS)
+    if options.regressor is not None:
+        yield from costs_of_dead(options.regressor, model, folder, options.seed)
 
 
 def score(model: Restorer, folder: Path, seed: int) -> Iterator[BenchmarkRow]:
     """Yield the rows of a model on the events of the folder test."""
-    test = str(folder / "test")
-    events = RawEvents(DataConfig(train_path=test, val_path=test, batch_size=200), {"light": NPHO_EXPECTED})
+    events = RawEvents(_test_config(folder), {"light": NPHO_EXPECTED})
     for pattern, prefix in (("random", ""), ("dead88", "dead88.")):
-        begin = time.perf_counter()
-        sensors = scored([model, *CONVENTIONAL], events, pattern, seed)
-        seconds = time.perf_counter() - begin
-        yield from rows(sensors, prefix)
-        if pattern == "random":
-            yield BenchmarkRow("scored_sensors_per_s", len(sensors.face) / seconds, "1/s", n=len(sensors.face))
+        yield from rows(scored([model, *CONVENTIONAL], events, pattern, seed), prefix)
+
+
+def _test_config(folder: Path) -> DataConfig:
+    test = str(folder / "test")
+    return DataConfig(train_path=test, val_path=test, batch_size=200)
+
+
+def costs_of_dead(regressor: Path, model: Restorer, folder: Path, seed: int) -> Iterator[BenchmarkRow]:
+    """Yield the resolutions of a regressor with dead channels, restored by the model or not at all, or by the mean."""
+    predictor = open_predictor(regressor, choose_device())
+    events = RawEvents(_test_config(folder), {"energy": ENERGY, "timing": TIME_TRUTH, "uvwFI": UVW})
+    rng = np.random.default_rng(seed)
+    patterns = {
+        "88_dead": draw_sensors(rng, 1, NUM_DEAD)[0],
+        "400_dead": draw_sensors(rng, 1, MANY_DEAD)[0],
+        "clusters": draw_clusters(rng, NUM_CLUSTERS),
+    }
+    for pattern, dead in patterns.items():
+        found = resolutions_with_dead(predictor, events, dead, [model, CONVENTIONAL[0]])
+        for variant, suffix in ((model.name, ""), (CONVENTIONAL[0].name, ".neighbours"), (NOT_RESTORED, ".raw")):
+            for summary, whole in zip(found[variant], found[WHOLE], strict=True):
+                name = f"{summary.name}_with_{pattern}{suffix}"
+                (value, error), (reference, _) = _width(summary), _width(whole)
+                yield BenchmarkRow(name, value, summary.unit, error, reference, summary.num_events)
+
+
+def _width(summary: ResolutionSummary) -> tuple[float, float]:
+    """Return the width of the core, or the 68 % of what has none, with its error."""
+    if summary.core is None:
+        return summary.quantile.value, summary.quantile.error
+    return summary.core.sigma, summary.core.sigma_error
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -150,6 +182,8 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--budget", choices=list(BUDGETS), default="20min", help="time of training (default: 20min)")
     parser.add_argument("--minutes", type=float, help="another time than the budget's")
     parser.add_argument("--model", type=Path, metavar="CKPT", help="score this inpainter and train none")
+    parser.add_argument("--save", type=Path, metavar="CKPT", help="keep the trained inpainter")
+    parser.add_argument("--regressor", type=Path, metavar="CKPT", help="regressor to look at with dead channels")
     parser.add_argument("--events", type=int, help="events to train on, instead of the budget's number")
     parser.add_argument("--data", type=Path, help="folder with the samples; simulated anew without it")
     parser.add_argument("--cores", type=int, default=2, help="threads of the training (default: 2)")
@@ -161,7 +195,7 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--json", action="store_true", help="print one JSON object per line")
     options = parser.parse_args(arguments)
     with tempfile.TemporaryDirectory(prefix="inpainting_") as scratch:
-        for row in measure(options, options.data or Path(scratch)):
+        for row in measure(options, options.data or Path(scratch), Path(scratch)):
             print(row.to_json() if options.json else row.to_text(), flush=True)
     return EXIT_DONE
 

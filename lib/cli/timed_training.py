@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Generic, TypeVar
 
 from lib.cli.assembly import assemble
@@ -13,8 +14,10 @@ from lib.data.batch import EventBatch
 from lib.data.normalization import Normalization
 from lib.data.stream import open_stream
 from lib.errors import ConfigError
+from lib.training.checkpoint import Checkpoint
 from lib.training.device import choose_device
 from lib.training.protocol import Unwatched
+from lib.training.provenance import code_revision
 from lib.training.random_state import seed_initialization
 from lib.training.trainer import InterruptedEpochError, Trainer
 
@@ -44,6 +47,27 @@ class TimedTraining(Generic[C]):
     trainer: Trainer[EventBatch]
     config: C
     seconds: float
+
+
+def save_trained(training: TimedTraining[C], path: Path) -> None:
+    """Write the model as a checkpoint that every command reads; a training cannot go on from it."""
+    config, trainer = training.config, training.trainer
+    about = {
+        "normalization": Normalization.from_config(config.normalization).as_dict(),
+        "branches": {"npho": config.data.npho_branch, "time": config.data.time_branch},
+        "revision": code_revision(),
+    }
+    Checkpoint(
+        kind=config.kind,
+        config=config.model_dump(mode="json"),
+        about=about,
+        model=trainer.model.state_dict(),
+        average=trainer.average.state_dict() if trainer.average else {},
+        optimizer={},
+        run_key="",
+        metrics={},
+        **vars(trainer.progress),
+    ).save(path)
 
 
 class _StepClock(Unwatched):
@@ -113,5 +137,6 @@ def _trainer(config: C) -> tuple[Trainer[EventBatch], int]:
         validation=open_stream(config.data, normalization, truth, split="validation", seed=seed),
         config=config.training,
         observers=parts.observers,
+        begin_epoch=parts.begin_epoch,
     )
     return trainer, train.batches_per_epoch // config.training.grad_accum_steps
