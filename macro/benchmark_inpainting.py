@@ -101,22 +101,22 @@ def scored(restorers: Sequence[Restorer], events: RawEvents, pattern: str, seed:
     return ScoredSensors.join(parts)
 
 
-def rows(sensors: ScoredSensors, prefix: str) -> Iterator[BenchmarkRow]:
-    """Yield the figures of the inpainter beside those of the better conventional method."""
+def rows(sensors: ScoredSensors, model: str, prefix: str) -> Iterator[BenchmarkRow]:
+    """Yield the figures of a model beside those of the better conventional method."""
     names = [one.name for one in CONVENTIONAL]
     for face in FACE_NAMES:
         count = int(sensors.of_face(face).sum())
         if not count:
             continue
         best = min(sensors.light_error(name, face) for name in names)
-        value = sensors.light_error("inpainter", face)
+        value = sensors.light_error(model, face)
         yield BenchmarkRow(f"{prefix}light_error_68.{face}", value, "photons", None, best, count)
         best = min(sensors.bright_error_over_floor(name, face) for name in names)
-        value = sensors.bright_error_over_floor("inpainter", face)
+        value = sensors.bright_error_over_floor(model, face)
         if np.isfinite(value):
             yield BenchmarkRow(f"{prefix}bright_error_over_floor.{face}", value, "", None, best, count)
     for decade in DECADES:
-        value = sensors.bias("inpainter", decade)
+        value = sensors.bias(model, decade)
         best = min((sensors.bias(name, decade) for name in names), key=abs)
         yield BenchmarkRow(
             f"{prefix}npho_bias.{decade[0]:.0f}-{decade[1]:.0f}", 100 * value, "percent", None, 100 * best
@@ -142,7 +142,7 @@ def score(model: Restorer, folder: Path, seed: int) -> Iterator[BenchmarkRow]:
     """Yield the rows of a model on the events of the folder test."""
     events = RawEvents(_test_config(folder), {"light": NPHO_EXPECTED})
     for pattern, prefix in (("random", ""), ("dead88", "dead88.")):
-        yield from rows(scored([model, *CONVENTIONAL], events, pattern, seed), prefix)
+        yield from rows(scored([model, *CONVENTIONAL], events, pattern, seed), model.name, prefix)
 
 
 def _test_config(folder: Path) -> DataConfig:

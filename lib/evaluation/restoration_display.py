@@ -1,5 +1,6 @@
 """One event with hidden sensors on the unrolled detector: truth, visible, restored, difference."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -8,7 +9,9 @@ import numpy as np
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 
+from lib.data.branches import NO_VALUE
 from lib.evaluation.event_display import NPHO_MAP, DisplayedEvent, npho_scale
+from lib.evaluation.restorer import Restorer
 from lib.evaluation.sensor_drawing import BoolArray, draw_sensors
 from lib.geometry.sensors import FloatArray
 
@@ -41,6 +44,27 @@ class RestoredEvent:
         true = np.where(self.hidden, self.event.npho, 0.0)
         sigma = np.sqrt(np.maximum(true, 0.0) * _VARIANCE_PER_PHOTON + _NOISE**2)
         return np.where(self.hidden, (self.restored - true) / sigma, np.nan)
+
+
+def hide_and_restore(restorer: Restorer, event: DisplayedEvent, hidden: BoolArray) -> RestoredEvent:
+    """Return an event as a model or method restores it.
+
+    Args:
+        restorer: Restores.
+        event: As it was measured.
+        hidden: True for sensors to hide, shape (4760,); dead ones are restored, too, and not compared.
+    """
+    npho, time = (np.nan_to_num(one, nan=NO_VALUE)[None].astype(np.float32) for one in (event.npho, event.time))
+    restored = restorer.restore(npho, time, (hidden | event.dead)[None])
+    return RestoredEvent(event, hidden & ~event.dead, restored.npho[0])
+
+
+def describe_restoration(shown: Mapping[str, RestoredEvent]) -> str:
+    """Return how far restored photons are from measured ones, in standard deviations, for each model or method."""
+    sizes = {name: np.abs(one.pulls[one.hidden]) for name, one in shown.items()}
+    return "68 % of |restored - measured|, in standard deviations of a photon count: " + ", ".join(
+        f"{name} {np.quantile(size, 0.68):.2f}" if len(size) else f"{name} -" for name, size in sizes.items()
+    )
 
 
 def draw_restoration(shown: RestoredEvent) -> Figure:

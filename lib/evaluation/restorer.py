@@ -13,7 +13,9 @@ from lib.errors import CheckpointError
 from lib.geometry.coordinates import BoolArray
 from lib.geometry.sensors import FloatArray
 from lib.models.inpainter import Inpainter
-from lib.tasks.restore import load_trained
+from lib.models.mae import MaskedAutoencoder
+from lib.models.regressor import Regressor
+from lib.tasks.restore import TrainedModel, load_trained
 
 EVENTS_AT_A_TIME = 64
 
@@ -47,10 +49,11 @@ class ConventionalRestorer:
         return restore_dead_channels(npho, time, dead, self._method)
 
 
-class InpainterRestorer:
-    """A trained inpainter.
+class ModelRestorer:
+    """A trained inpainter, or a masked autoencoder, which takes dead sensors for hidden ones.
 
     Attributes:
+        name: What tables call it.
         input_branches: Branches of photon counts and times that it was trained on.
 
     Args:
@@ -60,15 +63,14 @@ class InpainterRestorer:
         input_branches: See above.
     """
 
-    name = "inpainter"
-
     def __init__(
         self,
-        model: Inpainter,
+        model: Inpainter | MaskedAutoencoder,
         normalization: Normalization,
         device: torch.device,
         input_branches: tuple[str, str] = (NPHO, TIME),
     ) -> None:
+        self.name = "inpainter" if isinstance(model, Inpainter) else "mae"
         self.input_branches = input_branches
         self._model = model.to(device)
         self._normalization = normalization
@@ -77,13 +79,9 @@ class InpainterRestorer:
     @torch.inference_mode()
     def restore(self, npho: FloatArray, time: FloatArray, dead: BoolArray) -> Restored:
         """See ``Restorer``; a model of photons alone leaves dead channels without a time."""
-        parts = [
-            self._restore(npho[first : first + EVENTS_AT_A_TIME], time[first : first + EVENTS_AT_A_TIME], some)
-            for first, some in (
-                (first, np.broadcast_to(dead, npho.shape)[first : first + EVENTS_AT_A_TIME])
-                for first in range(0, len(npho), EVENTS_AT_A_TIME)
-            )
-        ]
+        dead = np.broadcast_to(dead, npho.shape)
+        ranges = [slice(first, first + EVENTS_AT_A_TIME) for first in range(0, len(npho), EVENTS_AT_A_TIME)]
+        parts = [self._restore(npho[rows], time[rows], dead[rows]) for rows in ranges]
         return Restored(np.concatenate([part.npho for part in parts]), np.concatenate([part.time for part in parts]))
 
     def _restore(self, npho: FloatArray, time: FloatArray, dead: BoolArray) -> Restored:
@@ -97,14 +95,23 @@ class InpainterRestorer:
         return Restored(np.where(dead, photons.cpu().numpy(), npho), np.where(dead, seconds.cpu().numpy(), time))
 
 
-def open_restorer(path: Path, device: torch.device) -> InpainterRestorer:
-    """Return the inpainter of a checkpoint.
+def open_restorer(path: Path, device: torch.device) -> ModelRestorer:
+    """Return the inpainter or masked autoencoder of a checkpoint.
 
     Raises:
-        CheckpointError: If it is no inpainter.
+        CheckpointError: If it is neither.
     """
-    trained = load_trained(path)
-    if not isinstance(trained.model, Inpainter):
-        raise CheckpointError(f"{path}: holds the model of a {trained.checkpoint.kind!r} training, no inpainter.")
+    return restorer_of(load_trained(path), path, device)
+
+
+def restorer_of(trained: TrainedModel, source: Path, device: torch.device) -> ModelRestorer:
+    """Return a trained model as a restorer.
+
+    Raises:
+        CheckpointError: If it is no inpainter and no masked autoencoder.
+    """
+    kind, model = trained.checkpoint.kind, trained.model
+    if isinstance(model, Regressor):
+        raise CheckpointError(f"{source}: holds the model of a {kind} training; expected an inpainter or an MAE.")
     branches = trained.checkpoint.about["branches"]
-    return InpainterRestorer(trained.model, trained.normalization, device, (branches["npho"], branches["time"]))
+    return ModelRestorer(model, trained.normalization, device, (branches["npho"], branches["time"]))

@@ -29,6 +29,7 @@ class MaskedAutoencoder(EncoderModel):
 
     def __init__(self, config: MaeModelConfig, normalization: Normalization) -> None:
         super().__init__(config, normalization)
+        self.num_channels = num_channels(config.predict_channels)
         faces = self.encoder.token_faces
         self.token_places = {face: _token_places(face, faces) for face in FACE_NAMES}
         self.decoders = nn.ModuleDict(

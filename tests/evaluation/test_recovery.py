@@ -15,7 +15,7 @@ from lib.errors import DataError
 from lib.evaluation.event_display import DisplayedEvent
 from lib.evaluation.recovery import recover_file
 from lib.evaluation.restoration_display import RestoredEvent, draw_restoration
-from lib.evaluation.restorer import ConventionalRestorer, InpainterRestorer
+from lib.evaluation.restorer import ConventionalRestorer, ModelRestorer
 from lib.models.config import InpainterModelConfig
 from lib.models.inpainter import Inpainter
 
@@ -47,7 +47,7 @@ def test_a_model_restores_the_dead_and_leaves_the_others(readings, predicted: st
         InpainterModelConfig.model_validate(TINY | {"predict_channels": predicted}),
         normalization := Normalization.from_config(NormalizationConfig()),
     ).eval()
-    restorer = InpainterRestorer(model, normalization, torch.device("cpu"))
+    restorer = ModelRestorer(model, normalization, torch.device("cpu"))
     dead = np.zeros((3, 4760), dtype=bool)
     dead[0, 5] = dead[1:, 4000:4010] = True
     restored = restorer.restore(npho, time, dead)

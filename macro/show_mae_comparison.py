@@ -1,0 +1,20 @@
+"""Draw what a masked autoencoder makes of one event: truth, what is visible, restored, and their difference.
+
+Example: python macro/show_mae_comparison.py artifacts/mae/checkpoint_best.pth data/test/run1.root --event 7
+"""
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from lib.cli.entry import run_command
+from macro.show_inpainter_comparison import show
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run the macro."""
+    return show(arguments, description=(__doc__ or "").splitlines()[0], mask_ratio=0.6, output=Path("mae.png"))
+
+
+if __name__ == "__main__":
+    sys.exit(run_command(main))
