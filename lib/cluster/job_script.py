@@ -6,14 +6,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from lib.cli.entry import EXIT_REQUEUE
+from lib.cli.entry import EXIT_DISAGREEMENT, EXIT_REQUEUE
 from lib.cluster.settings import ClusterSettings
 from lib.errors import ConfigError
 
 MAX_RESTARTS = 200
 
 # Codes up to this one say that the training is done, or will not go on by itself.
-LAST_VERDICT = 4
+LAST_VERDICT = EXIT_DISAGREEMENT
+# Restarts in a row of a run that nobody told to stop and that saved nothing: it fails for a reason of its own.
+VAIN_RESTARTS = 3
 
 # The batch system cuts its directives at blanks and has its own quoting; what needs none is enough.
 _PLAIN = re.compile(r"[A-Za-z0-9_./%+=@-]+")
@@ -29,9 +31,11 @@ child=
 told=0
 pass_on() {{
   told=1
-  if [[ -n "$child" ]]; then kill -{signal} "$child" 2>/dev/null; fi
+  if [[ -n "$child" ]]; then kill -USR1 "$child" 2>/dev/null; fi
 }}
 trap pass_on USR1 TERM
+saved() {{ stat -c "%i %Y" {checkpoint} 2>/dev/null || echo nothing; }}
+before=$(saved)
 again=()
 if [[ -e {checkpoint} ]]; then again=(--resume_from auto); fi
 {command} "${{again[@]}}" &
@@ -43,10 +47,12 @@ while true; do
   if ((code > 128)) && kill -0 "$child" 2>/dev/null; then continue; fi
   break
 done
-# The run has saved itself and wants to go on. A launcher of several processes hides their exit code.
-if ((code == {requeue} || (told && code > {last_verdict}) || (told && {is_launched} && code != 0))); then
-  if [[ -n "${{SLURM_JOB_ID:-}}" ]] && ((${{SLURM_RESTART_COUNT:-0}} < {max_restarts})); then
-    echo "saved with exit code $code; back into the queue (restart ${{SLURM_RESTART_COUNT:-0}})"
+# The run has saved itself and wants to go on, or lost one of its processes.
+if ((code == {requeue} || (told && code > {last_verdict}))); then
+  limit={max_restarts}
+  if ((!told)) && [[ "$(saved)" == "$before" ]]; then limit={vain_restarts}; fi
+  if [[ -n "${{SLURM_JOB_ID:-}}" ]] && ((${{SLURM_RESTART_COUNT:-0}} < limit)); then
+    echo "ended with code $code; back into the queue (restart ${{SLURM_RESTART_COUNT:-0}})"
     scontrol requeue "$SLURM_JOB_ID" && exit 0
   fi
 fi
@@ -88,18 +94,16 @@ def job_script(job: Job, settings: ClusterSettings) -> str:
     Raises:
         ConfigError: If name or log of the job cannot stand in a script.
     """
-    launcher, is_launched = _launcher(job, settings)
+    launcher = _launcher(job, settings)
     arguments = " ".join(_quoted(argument) for argument in job.arguments)
     body = _BODY.format(
         folder=shlex.quote(str(job.folder)),
         command=f"{launcher} {arguments}",
         checkpoint=shlex.quote(str(job.own_checkpoint or "")),
-        # The launcher of several processes knows SIGTERM and passes it on; SIGUSR1 would end it.
-        signal="TERM" if is_launched else "USR1",
         requeue=EXIT_REQUEUE,
         last_verdict=LAST_VERDICT,
-        is_launched=int(is_launched),
         max_restarts=MAX_RESTARTS,
+        vain_restarts=VAIN_RESTARTS,
     )
     return "\n".join(["#!/bin/bash", *_directives(job, settings), body])
 
@@ -154,14 +158,15 @@ def _ranges(indices: Sequence[int]) -> list[str]:
     return [f"{first}-{last}" if last > first else str(first) for first, last in ranges]
 
 
-def _launcher(job: Job, settings: ClusterSettings) -> tuple[str, bool]:
-    """Return the command before the arguments, and whether a launcher stands between the script and the training."""
+def _launcher(job: Job, settings: ClusterSettings) -> str:
+    """Return the command before the arguments: Python, or the launcher of several processes, on each node one."""
     processes = max(settings.gpus, 1)
     if not job.is_distributed or (processes == 1 and settings.nodes == 1):
-        return '"$python"', False
-    torchrun = f'"$python" -m torch.distributed.run --nproc_per_node={processes}'
+        return '"$python"'
+    launch = f'"$python" -m lib.launch --nproc_per_node={processes}'
     if settings.nodes == 1:
-        return f"{torchrun} --standalone", True
-    # All nodes of the job meet at its first one.
-    meeting = '--rdzv_backend=c10d --rdzv_id="$SLURM_JOB_ID" --rdzv_endpoint="$(hostname):29500"'
-    return f"srun --kill-on-bad-exit=1 {torchrun} --nnodes={settings.nodes} {meeting}", True
+        return f"{launch} --standalone"
+    # All nodes of the job meet at its first one, where another job may meet as well.
+    port = "$((20000 + SLURM_JOB_ID % 10000))"
+    meeting = f'--rdzv_backend=c10d --rdzv_id="$SLURM_JOB_ID" --rdzv_endpoint="$(hostname):{port}"'
+    return f"srun --kill-on-bad-exit=1 {launch} --nnodes={settings.nodes} {meeting}"

@@ -64,7 +64,7 @@ def training_arguments(sweep: SweepConfig, folder: Path, point: Point, name: str
         name: Of the run.
         processes: Processes of the training.
     """
-    launcher = ["-m", "torch.distributed.run", "--standalone", f"--nproc_per_node={processes}"] if processes > 1 else []
+    launcher = ["-m", "lib.launch", "--standalone", f"--nproc_per_node={processes}"] if processes > 1 else []
     texts = [
         *point.assignments(),
         assignment("checkpoint.save_dir", str(folder)),

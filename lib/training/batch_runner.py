@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Generic
 
 import torch
@@ -12,10 +13,10 @@ from lib.nn.drop_path import PathDraws
 from lib.nn.recomputation import recompute_blocks
 from lib.training.compilation import CompileLadder
 from lib.training.config import CompileMode, TrainingConfig
-from lib.training.distributed import largest_of_ranks
-from lib.training.gradient_sum import join_rows, own_rows, sum_gradients, sum_outputs
+from lib.training.gradient_sync import GradientSync
 from lib.training.memory import is_out_of_memory, release_memory, shortage_error
 from lib.training.micro_batch import MicroBatching, join_outputs, widest_layer_bytes
+from lib.training.output_sums import join_rows, own_rows, sum_outputs
 from lib.training.precision import autocast
 from lib.training.profiler import Profiler, Unprofiled
 from lib.training.protocol import B, StepOutput, Task
@@ -71,7 +72,7 @@ class BatchRunner(Generic[B]):
         self._task = task
         self._config = config
         self._device = device
-        self._parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
+        self._sync = GradientSync(model)
         self._paths = PathDraws(model)
         self._profiler = profiler or Unprofiled()
 
@@ -102,23 +103,22 @@ class BatchRunner(Generic[B]):
             begin()
             window.outputs.clear()
             failure = self._attempt(window, batches)
-            verdict = _kind_of(failure)
-            # Before anything is summed: who failed must not leave the others waiting for its gradients.
-            verdict = largest_of_ranks(verdict)
+            verdict = self._sync.agree(_kind_of(failure))
             if verdict == _DONE:
-                sum_gradients(self._parameters)
                 return Window(window.batches, sum_outputs(window.outputs))
             self._adapt(verdict, failure, window.batches[0].num_events, step)
 
     def _attempt(self, window: Window[B], batches: Iterator[B]) -> Exception | None:
         """Fill the window and the gradients; return what went wrong."""
         count = self._config.grad_accum_steps
+        self._sync.begin()
         for index in range(count):
             if index == len(window.batches):
                 window.batches.append(next(batches))
             try:
                 with self.ladder.first_run():
-                    window.outputs.append(self._backward(window.batches[index], 1.0 / count))
+                    is_last = index == count - 1
+                    window.outputs.append(self._backward(window.batches[index], 1.0 / count, is_last=is_last))
             except Exception as error:  # noqa: BLE001 - compilers fail in many types; what is not theirs is raised again
                 # The frames of a traceback hold the memory that was short.
                 return error.with_traceback(None) if is_out_of_memory(error) else error
@@ -141,20 +141,23 @@ class BatchRunner(Generic[B]):
         if failure is not None and not self.ladder.fall(failure):
             raise failure
 
-    def _backward(self, batch: B, share: float) -> StepOutput:
-        """Add the gradients of one batch, times a share, to those of the parameters."""
+    def _backward(self, batch: B, share: float, *, is_last: bool) -> StepOutput:
+        """Add the gradients of one batch, times a share, to those of the parameters; those of the last one are summed."""
         with self._profiler.section("transfer"):
             prepared = self._task.prepare(batch.to(self._device), training=True)
             self._paths.draw(batch.num_events, self._device)
         model = self._profiler.wrap(self.ladder.model)
         parts: list[StepOutput] = []
-        for first, last in self._ranges(batch.num_events):
+        ranges = self._ranges(batch.num_events)
+        for number, (first, last) in enumerate(ranges, 1):
             self._paths.use_rows(first, last)
             self.ladder.begin_call()
-            with self._profiler.section("loss"), autocast(self._config.precision, self._device):
-                output = self._task.score(model, prepared.rows(first, last))
-            with self._profiler.section("backward"):
-                (output.loss * share).backward()
+            rows, sums_up = prepared.rows(first, last), is_last and number == len(ranges)
+            with self._sync.part(is_last=sums_up):
+                with self._profiler.section("loss"), autocast(self._config.precision, self._device):
+                    output = self._sync.forward(partial(self._task.score, model, rows), is_last=sums_up)
+                with self._profiler.section("backward"):
+                    (output.loss * (share * self._sync.scale)).backward()
             parts.append(StepOutput(output.loss.detach(), output.sums))
         return join_outputs(parts)
 

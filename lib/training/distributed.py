@@ -3,7 +3,6 @@
 Ranks exist once ``torch.distributed`` is initialized, whoever did it.
 """
 
-import torch
 import torch.distributed as dist
 from torch import Tensor
 
@@ -31,16 +30,16 @@ def sum_over_ranks(values: Tensor) -> Tensor:
     return summed
 
 
-def largest_of_ranks(value: int) -> int:
-    """Return the largest of a small number of each rank, the same on all; hosts wait for each other, not for devices.
+def largest_of_ranks(values: Tensor) -> Tensor:
+    """Return the element-wise largest of a tensor of the host over all ranks, the same on each of them.
 
-    Like ``sum_over_ranks`` it must be called by all ranks alike.
+    Hosts wait for each other, not for devices. Like ``sum_over_ranks`` it must be called by all ranks alike.
     """
     if world_size() == 1:
-        return value
-    largest = torch.tensor(value)
+        return values
+    largest = values.clone()
     dist.all_reduce(largest, dist.ReduceOp.MAX)
-    return int(largest)
+    return largest
 
 
 def _is_initialized() -> bool:

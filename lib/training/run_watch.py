@@ -2,6 +2,8 @@
 
 from typing import Generic
 
+import torch
+
 from lib.training.distributed import largest_of_ranks
 from lib.training.follower import FollowerRecorder
 from lib.training.protocol import B
@@ -51,4 +53,4 @@ class RunWatch(Generic[B]):
     def must_stop(self) -> bool:
         """Return True after a signal to any rank; asked after each step and each batch of the validation."""
         self._watchdog.beat(self._trainer.progress.steps_done)
-        return bool(largest_of_ranks(int(self._stop.requested)))
+        return bool(largest_of_ranks(torch.tensor(self._stop.requested, dtype=torch.int32)))

@@ -89,8 +89,8 @@ def _note_losses(descriptor: int) -> None:
         place[0] = f"{self.progress.steps_done} {float(self.optimizer.param_groups[0]['lr']).hex()}"
         step(self, *arguments)
 
-    def noted(self: BatchRunner[Any], batch: Any, share: float) -> Any:
-        output = backward(self, batch, share)
+    def noted(self: BatchRunner[Any], batch: Any, share: float, **named: Any) -> Any:
+        output = backward(self, batch, share, **named)
         events = ",".join(str(int(event)) for event in batch.event)
         # One write for one line: a kill leaves it whole or not there.
         os.write(descriptor, f"{place[0]} {batch.seed} {events} {float(output.loss).hex()}\n".encode())

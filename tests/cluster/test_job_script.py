@@ -77,7 +77,7 @@ def scontrol(folder: Path) -> None:
     command.chmod(0o755)
 
 
-@pytest.mark.parametrize(("code", "requeues"), [(0, False), (1, False), (2, False), (3, False), (4, False), (75, True)])
+@pytest.mark.parametrize(("code", "requeues"), [(0, False), (1, False), (2, False), (4, False), (6, False), (75, True)])
 def test_only_a_saved_run_goes_back_into_the_queue(tmp_path, code, requeues):
     folder = write_project(tmp_path / "project")
     scontrol(folder)
@@ -103,6 +103,19 @@ def test_a_run_is_not_restarted_for_ever(tmp_path):
     assert (done.returncode, (folder / "requeued").exists()) == (75, False)
 
 
+@pytest.mark.parametrize(("saves", "requeues"), [(True, True), (False, False)])
+def test_a_run_that_fails_again_and_again_is_restarted_as_long_as_it_saves_something(tmp_path, saves, requeues):
+    folder = write_project(tmp_path / "project")
+    scontrol(folder)
+    if saves:
+        text = (folder / "python").read_text().replace("exit ", "touch last.pth\nexit ")
+        (folder / "python").write_text(text)
+    job = Job("run", folder, "log", [], own_checkpoint=folder / "last.pth")
+    done = run(job_script(job, ClusterSettings()), folder, EXIT="75", SLURM_JOB_ID="17", SLURM_RESTART_COUNT="3")
+    assert (folder / "requeued").exists() is requeues
+    assert done.returncode == (0 if requeues else 75)
+
+
 def test_a_job_goes_on_from_its_own_checkpoint_once_it_is_there(tmp_path):
     folder = write_project(tmp_path / "project")
     script = job_script(Job("run", folder, "log", ["-m", "x"], own_checkpoint=Path("last.pth")), ClusterSettings())
@@ -124,9 +137,8 @@ def test_array_indices_are_written_as_ranges(tmp_path):
 
 def test_several_gpus_are_trained_by_one_process_each(tmp_path):
     one_node = job_script(Job("run", tmp_path, "log", ["-m", "x"]), ClusterSettings(gpus=4))
-    assert "torch.distributed.run --nproc_per_node=4 --standalone -m x" in one_node
-    assert "kill -TERM" in one_node
+    assert "-m lib.launch --nproc_per_node=4 --standalone -m x" in one_node
     two_nodes = job_script(Job("run", tmp_path, "log", ["-m", "x"]), ClusterSettings(gpus=4, nodes=2))
     assert "srun" in two_nodes
     assert "--nnodes=2" in two_nodes
-    assert "torch.distributed" not in job_script(Job("run", tmp_path, "log", []), ClusterSettings(gpus=1))
+    assert "lib.launch" not in job_script(Job("run", tmp_path, "log", []), ClusterSettings(gpus=1))

@@ -8,8 +8,10 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
+import psutil
 import pytest
 
 PROGRAMS = ("munged", "slurmctld", "slurmd", "sbatch", "squeue", "scontrol", "sinfo")
@@ -87,6 +89,44 @@ class Cluster:
 
     def jobs(self) -> list[str]:
         return self.call("squeue", "--noheader", "--array", "--format=%i %T").splitlines()
+
+    def job_of(self, name: str) -> str:
+        """Return the id of the job of a name."""
+        return self.call("squeue", "--noheader", f"--name={name}", "--format=%i").strip()
+
+    def limit_time(self, name: str, minutes: int) -> None:
+        """Change the time limit of a job, counted from its start."""
+        self.call("scontrol", "update", f"JobId={self.job_of(name)}", f"TimeLimit={minutes}")
+
+    @contextmanager
+    def held(self, name: str) -> Iterator[list[psutil.Process]]:
+        """Stop the trainings of a run for the length of the block, so that none ends before it is to."""
+        trainings = [
+            process
+            for process in psutil.process_iter(["cmdline"])
+            if f'mlflow.run_name="{name}"' in (command := process.info["cmdline"] or [])
+            and any(part.startswith("lib.train_") for part in command)
+            and "lib.launch" not in command
+        ]
+        assert trainings, f"no process trains {name}"
+        for process in trainings:
+            process.suspend()
+        try:
+            yield trainings
+        finally:
+            for process in trainings:
+                process.resume()
+
+    def wait_until_told(self, trainings: list[psutil.Process]) -> None:
+        """Wait until SIGUSR1 has come to stopped processes; SLURM looks at its limits twice a minute."""
+        bit = 1 << (signal.SIGUSR1 - 1)
+
+        def is_told(process: psutil.Process) -> bool:
+            lines = Path(f"/proc/{process.pid}/status").read_text().splitlines()
+            pending = {line.partition(":")[0]: int(line.partition(":")[2], 16) for line in lines if "Pnd:" in line}
+            return any(value & bit for value in pending.values())
+
+        self.wait(lambda: all(is_told(process) for process in trainings), 120, "the signal before the end")
 
     def wait_until_empty(self, seconds: float = 300) -> None:
         self.wait(lambda: not self.jobs(), seconds, "jobs to end")

@@ -23,16 +23,20 @@ def data(tmp_path_factory, cluster):
     return folder
 
 
-@pytest.fixture
-def config(tmp_path, data):
-    """Write a small training that checkpoints often and keeps its files here."""
+def write_config(folder: Path, data: Path) -> Path:
+    """Write a small training that keeps its files in a folder."""
     content = yaml.safe_load(Path("configs/regressor/quickstart.yaml").read_text())
     content["data"] |= {"train_path": str(data / "train"), "val_path": str(data / "val"), "batch_size": 16}
-    content["training"] |= {"epochs": 2, "guard": {"enabled": False}}
-    content["checkpoint"] = {"save_dir": str(tmp_path / "runs"), "save_artifacts": False}
-    path = tmp_path / "config.yaml"
+    content["training"] |= {"epochs": 2, "guard": {"enabled": False}, "health": {"enabled": False}}
+    content["checkpoint"] = {"save_dir": str(folder / "runs"), "save_artifacts": False}
+    path = folder / "config.yaml"
     path.write_text(yaml.safe_dump(content))
     return path
+
+
+@pytest.fixture
+def config(tmp_path, data):
+    return write_config(tmp_path, data)
 
 
 def submit(cluster: Cluster, config: Path, name: str, **environment: str) -> str:
@@ -87,34 +91,62 @@ def test_what_cannot_be_trained_is_not_submitted(cluster, config):
     assert not cluster.jobs()
 
 
-def test_a_preempted_training_goes_on_and_ends_like_an_uninterrupted_one(cluster, config):
+@pytest.fixture(scope="module")
+def whole(cluster, data, tmp_path_factory):
+    """Train once without interruption and return what came of it."""
+    config = write_config(tmp_path_factory.mktemp("whole"), data)
     submit(cluster, config, "whole", EPOCHS="3")
     cluster.wait_until_empty()
-    submit(cluster, config, "preempted", EPOCHS="3")
-    run = config.parent / "runs" / "preempted"
-    cluster.wait((run / "checkpoint_last.pth").exists, 120, "the first epoch")
-    # A job of higher priority that wants the whole node.
-    cpus = cluster.call("sinfo", "--noheader", "--format=%c").strip()
-    cluster.call("sbatch", "--partition=high", f"--cpus-per-task={cpus}", "--output=/dev/null", "--wrap=sleep 3")
-    cluster.wait(lambda: "stopped by a signal" in logs(config, "preempted"), 120, "the training to be told")
+    return last(config, "whole")
+
+
+def begin(cluster: Cluster, config: Path, name: str, **environment: str) -> None:
+    """Submit a training and wait for its first checkpoint."""
+    submit(cluster, config, name, EPOCHS="3", **environment)
+    path = config.parent / "runs" / name / "checkpoint_last.pth"
+    cluster.wait(path.exists, 120, f"the first epoch: {logs(config, name)}")
+
+
+def test_a_preempted_training_goes_on_and_ends_like_an_uninterrupted_one(cluster, config, whole):
+    begin(cluster, config, "preempted")
+    with cluster.held("preempted") as trainings:
+        # A job of higher priority that wants the whole node.
+        cpus = cluster.call("sinfo", "--noheader", "--format=%c").strip()
+        cluster.call("sbatch", "--partition=high", f"--cpus-per-task={cpus}", "--output=/dev/null", "--wrap=sleep 1")
+        cluster.wait_until_told(trainings)
     cluster.wait_until_empty()
     assert "resumed from" in logs(config, "preempted")
-    assert same_weights(last(config, "whole"), last(config, "preempted"))
+    assert same_weights(whole, last(config, "preempted"))
 
 
-@pytest.mark.slow
-def test_a_training_beyond_its_time_limit_goes_on_and_ends_like_an_uninterrupted_one(cluster, config):
-    submit(cluster, config, "whole", EPOCHS="12")
+@pytest.mark.parametrize("gpus", ["0", "2"])
+def test_a_training_beyond_its_time_limit_goes_on_and_ends_like_an_uninterrupted_one(cluster, config, whole, gpus):
+    name = f"limited{gpus}"
+    begin(cluster, config, name, NUM_GPUS=gpus)
+    with cluster.held(name) as trainings:
+        assert len(trainings) == max(int(gpus), 1)
+        cluster.limit_time(name, 1)
+        cluster.wait_until_told(trainings)
+        # The next start has time enough.
+        cluster.limit_time(name, 60)
     cluster.wait_until_empty()
-    site = "--set=training.epochs=12"
-    told = cluster.call(
-        SUBMIT, site, CONFIG_PATH=str(config), RUN_NAME="limited", TIME="3",
-        MLFLOW_TRACKING_URI=f"sqlite:///{config.parent}/mlruns.db",
-    )  # fmt: skip
-    assert "limited" in told
-    cluster.wait_until_empty(600)
-    assert "back into the queue" in logs(config, "limited")
-    assert same_weights(last(config, "whole"), last(config, "limited"))
+    assert "back into the queue" in logs(config, name)
+    assert "resumed from" in logs(config, name)
+    if gpus == "0":
+        assert same_weights(whole, last(config, name))
+    else:
+        # Two processes add in another order.
+        assert last(config, name).metrics["val/loss"] == pytest.approx(whole.metrics["val/loss"], rel=1e-4)
+
+
+def test_a_training_that_loses_a_process_goes_on_from_its_checkpoint(cluster, config, whole):
+    begin(cluster, config, "bereft", NUM_GPUS="2")
+    with cluster.held("bereft") as trainings:
+        trainings[1].kill()
+    cluster.wait_until_empty()
+    assert "ended by signal 9" in logs(config, "bereft")
+    assert "resumed from" in logs(config, "bereft")
+    assert last(config, "bereft").metrics["val/loss"] == pytest.approx(whole.metrics["val/loss"], rel=1e-4)
 
 
 def test_simulated_runs_are_made_by_an_array_job(cluster, tmp_path):

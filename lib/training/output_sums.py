@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 import torch
-from torch import nn
 
 from lib.training.distributed import rank, sum_over_ranks, world_size
 from lib.training.protocol import StepOutput
@@ -14,31 +13,6 @@ def own_rows(num_events: int) -> tuple[int, int]:
     """Return first and one past the last of this rank's rows of a batch; shares are alike to within one event."""
     ranks, own = world_size(), rank()
     return num_events * own // ranks, num_events * (own + 1) // ranks
-
-
-@torch.no_grad()
-def sum_gradients(parameters: Sequence[nn.Parameter]) -> None:
-    """Add up the gradients of all ranks in place, in one collective.
-
-    Unlike the hooks of DistributedDataParallel, which sum while the backward pass is under way, this is done when all
-    ranks know that all of them came through it: one that ran out of memory leaves no other waiting.
-    """
-    if world_size() == 1:
-        return
-    gradients = [torch.zeros_like(one) if one.grad is None else one.grad for one in parameters]
-    device = gradients[0].device
-    # A parameter that no rank has a gradient for keeps none, so that it does not decay either.
-    has_gradient = torch.tensor([float(one.grad is not None) for one in parameters], device=device)
-    summed = sum_over_ranks(torch.cat([has_gradient, *(one.reshape(-1).float() for one in gradients)]))
-    if any(one.grad is None for one in parameters):
-        owners = summed[: len(parameters)].tolist()
-    else:
-        owners = [1.0] * len(parameters)
-    pieces = summed[len(parameters) :].split([one.numel() for one in gradients])
-    for parameter, gradient, piece, owned in zip(parameters, gradients, pieces, owners, strict=True):
-        gradient.copy_(piece.view_as(gradient))
-        if owned:
-            parameter.grad = gradient
 
 
 @torch.no_grad()
