@@ -4,6 +4,7 @@ import logging
 import os
 import sys
 import uuid
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -11,7 +12,7 @@ from typing import Literal
 from lib.cli.artifacts import write_artifacts, write_run_page
 from lib.cli.assembly import Assembly, assemble
 from lib.cli.data_record import DataRecord
-from lib.cli.entry import EXIT_DONE, EXIT_REQUEUE, EXIT_ROLLBACK_CAP, EXIT_SKIP_CAP, EXIT_UNHEALTHY
+from lib.cli.entry import EXIT_DISAGREEMENT, EXIT_DONE, EXIT_REQUEUE, EXIT_ROLLBACK_CAP, EXIT_SKIP_CAP, EXIT_UNHEALTHY
 from lib.cli.resume_options import is_asked_anew
 from lib.cli.schemas import TrainingConfiguration
 from lib.cli.settling import settle
@@ -29,9 +30,11 @@ from lib.training.follower import FollowerRecorder
 from lib.training.health import LearningHealth, UnhealthyError
 from lib.training.memory import MemoryShortageError
 from lib.training.memory_guard import MemoryGuard
-from lib.training.process_group import alike, copy_from_first_rank, from_first_rank
+from lib.training.process_group import alike, copy_from_first_rank, from_first_rank, wait_for_all
 from lib.training.provenance import code_revision, environment, user_name
 from lib.training.random_state import seed_initialization
+from lib.training.rank_check import DisagreementError, RankCheck
+from lib.training.rank_watch import watched_ranks
 from lib.training.recorder import ModelIdentity, RunRecorder, claim_folder
 from lib.training.rollback import RollbackCapError
 from lib.training.run_identity import IDENTITY_NAME, RunIdentity, load_identity
@@ -51,6 +54,7 @@ STOPPING_CODES: dict[type[Exception], int] = {
     SkipCapError: EXIT_SKIP_CAP,
     RollbackCapError: EXIT_ROLLBACK_CAP,
     UnhealthyError: EXIT_UNHEALTHY,
+    DisagreementError: EXIT_DISAGREEMENT,
 }
 
 
@@ -66,12 +70,26 @@ def run_training(config: TrainingConfiguration) -> int:
     Raises:
         UserError: If files, checkpoints or settings cannot serve; nothing has been trained then.
     """
+    with ExitStack() as block:
+        ready = _begin(config, block)
+        if ready is None:
+            return EXIT_REQUEUE
+        code = _train_and_close(ready)
+        # While somebody looks: the first rank may be writing figures for long.
+        wait_for_all()
+        return code
+
+
+def _begin(config: TrainingConfiguration, block: ExitStack) -> "_ReadyRun | None":
+    """Return the run ready to train, or None after a signal; the other ranks are watched until the block is left."""
     starting = StopRequest()
     try:
         # Reading files and trying the compiler take minutes on some machines, and there is nothing to save yet.
         with starting.listening():
             starting.interrupt_at_once()
             run_name, source = from_first_rank(lambda: _name_and_source(config))
+            folder = config.checkpoint.save_dir / run_name
+            block.enter_context(watched_ranks(config.distributed.lost_seconds, folder, exit_code=EXIT_REQUEUE))
             ready = alike(lambda: _prepare(config, run_name, source))
             copy_from_first_rank(ready.parts.model)
     except KeyboardInterrupt:
@@ -79,8 +97,8 @@ def run_training(config: TrainingConfiguration) -> int:
         if world_size() > 1:
             # The others may be waiting for something else than the end.
             sys.exit(EXIT_REQUEUE)
-        return EXIT_REQUEUE
-    return _train_and_close(ready)
+        return None
+    return ready
 
 
 @dataclass(frozen=True)
@@ -188,7 +206,8 @@ def _train_and_close(run: _ReadyRun) -> int:
     stop = StopRequest()
     memory = MemoryGuard(config.training.memory, stop.request)
     watchdog = Watchdog(recorder.folder, _watchdog_config(config), exit_code=EXIT_REQUEUE, chores=[memory.look])
-    watch = RunWatch(trainer, recorder, stop, watchdog)
+    check = RankCheck(config.distributed.check_steps)
+    watch = RunWatch(trainer, recorder, stop, watchdog, check=check)
     try:
         with stop.listening(), watchdog.watching():
             _train(config, trainer, recorder, run.data, watch=watch, health=run.parts.health)

@@ -13,10 +13,12 @@ from lib.nn.drop_path import PathDraws
 from lib.nn.recomputation import recompute_blocks
 from lib.training.compilation import CompileLadder
 from lib.training.config import CompileMode, TrainingConfig
+from lib.training.distributed import world_size
 from lib.training.gradient_sync import GradientSync
 from lib.training.memory import is_out_of_memory, release_memory, shortage_error
 from lib.training.micro_batch import MicroBatching, join_outputs, widest_layer_bytes
 from lib.training.output_sums import join_rows, own_rows, sum_outputs
+from lib.training.own_time import OwnTime
 from lib.training.precision import autocast
 from lib.training.profiler import Profiler, Unprofiled
 from lib.training.protocol import B, StepOutput, Task
@@ -75,6 +77,11 @@ class BatchRunner(Generic[B]):
         self._sync = GradientSync(model)
         self._paths = PathDraws(model)
         self._profiler = profiler or Unprofiled()
+        self._own_time = OwnTime(device)
+
+    def own_seconds(self) -> list[float]:
+        """Return what each step since the last call took this rank, without waiting for others; of several alone."""
+        return self._own_time.take()
 
     def execution(self) -> dict[str, str]:
         """Return how the model is run by now, as tags of a run: what was asked for and what became of it."""
@@ -105,6 +112,8 @@ class BatchRunner(Generic[B]):
             failure = self._attempt(window, batches)
             verdict = self._sync.agree(_kind_of(failure))
             if verdict == _DONE:
+                if world_size() > 1:
+                    self._own_time.step_done()
                 return Window(window.batches, sum_outputs(window.outputs))
             self._adapt(verdict, failure, window.batches[0].num_events, step)
 
@@ -142,13 +151,14 @@ class BatchRunner(Generic[B]):
             raise failure
 
     def _backward(self, batch: B, share: float, *, is_last: bool) -> StepOutput:
-        """Add the gradients of one batch, times a share, to those of the parameters; those of the last one are summed."""
+        """Add the gradients of one batch, times a share, to those before; the last one brings those of all ranks."""
         with self._profiler.section("transfer"):
             prepared = self._task.prepare(batch.to(self._device), training=True)
             self._paths.draw(batch.num_events, self._device)
         model = self._profiler.wrap(self.ladder.model)
         parts: list[StepOutput] = []
         ranges = self._ranges(batch.num_events)
+        self._own_time.start()
         for number, (first, last) in enumerate(ranges, 1):
             self._paths.use_rows(first, last)
             self.ladder.begin_call()
@@ -156,9 +166,13 @@ class BatchRunner(Generic[B]):
             with self._sync.part(is_last=sums_up):
                 with self._profiler.section("loss"), autocast(self._config.precision, self._device):
                     output = self._sync.forward(partial(self._task.score, model, rows), is_last=sums_up)
+                if sums_up:
+                    # The rest of the backward pass waits for the slowest rank.
+                    self._own_time.stop()
                 with self._profiler.section("backward"):
                     (output.loss * (share * self._sync.scale)).backward()
             parts.append(StepOutput(output.loss.detach(), output.sums))
+        self._own_time.stop()
         return join_outputs(parts)
 
     @torch.no_grad()

@@ -7,6 +7,7 @@ import torch
 from lib.training.distributed import largest_of_ranks
 from lib.training.follower import FollowerRecorder
 from lib.training.protocol import B
+from lib.training.rank_check import RankCheck, tell_stragglers
 from lib.training.recorder import RunRecorder
 from lib.training.rollback import RollbackReport
 from lib.training.signals import StopRequest
@@ -19,12 +20,19 @@ class RunWatch(Generic[B]):
     """The watch of a recorded run (``lib.training.protocol.Watch``)."""
 
     def __init__(
-        self, trainer: Trainer[B], recorder: RunRecorder | FollowerRecorder, stop: StopRequest, watchdog: Watchdog
+        self,
+        trainer: Trainer[B],
+        recorder: RunRecorder | FollowerRecorder,
+        stop: StopRequest,
+        watchdog: Watchdog,
+        *,
+        check: RankCheck,
     ) -> None:
         self._trainer = trainer
         self._recorder = recorder
         self._stop = stop
         self._watchdog = watchdog
+        self._check = check
         self._execution: dict[str, str] = {}
 
     def begins(self, phase: str) -> None:
@@ -32,7 +40,14 @@ class RunWatch(Generic[B]):
         self._watchdog.begin(phase)
 
     def step_done(self) -> None:
-        """Save if it is time, unless the epoch is about to be left and saved anyway."""
+        """Compare the ranks and save, if it is time for either, unless the epoch is about to be left and saved anyway.
+
+        Raises:
+            DisagreementError: If the ranks do not hold the same; nothing of it is saved then.
+        """
+        step = self._trainer.progress.steps_done
+        if self._check.is_due(step):
+            tell_stragglers(self._check.compare(step, self._trainer.held_alike(), self._trainer.step_seconds()))
         execution = self._trainer.execution()
         if execution != self._execution:
             self._execution = execution

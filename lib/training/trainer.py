@@ -3,6 +3,7 @@
 import logging
 import math
 import time
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Generic
@@ -33,6 +34,7 @@ from lib.training.skip_report import Identity
 logger = logging.getLogger(__name__)
 
 LOOK_EVERY = 20
+KEPT_WAITS = 1000
 
 
 class InterruptedEpochError(Exception):
@@ -85,6 +87,7 @@ class Trainer(Generic[B]):
         self._rollback = Rollback(config.guard)
         self._plateau = _plateau(config)
         self._sums = EpochSums()
+        self._waits: deque[float] = deque(maxlen=KEPT_WAITS)
         self.optimizer = build_optimizer(model, lr=config.lr, weight_decay=config.weight_decay)
         self.average = WeightAverage(model, config.ema_decay) if config.ema_decay else None
         self._steps_per_epoch = train.batches_per_epoch // config.grad_accum_steps
@@ -231,7 +234,7 @@ class Trainer(Generic[B]):
 
     def _step(self, batches: Iterator[B], progress: EpochProgress) -> None:
         """Take one optimizer step over an accumulation window."""
-        begin = time.perf_counter()
+        begin, waited = time.perf_counter(), self._sums.waiting
         window = self._runner.accumulate(self._timed(batches), self._begin_step, self.progress.steps_done)
         with self._profiler.section("logging"):
             for batch, output in zip(window.batches, window.outputs, strict=True):
@@ -246,6 +249,7 @@ class Trainer(Generic[B]):
             self._apply(self._guard.judge(self._parameters))
         self._profiler.step_done(sum(batch.num_events for batch in window.batches))
         self._sums.seconds += time.perf_counter() - begin
+        self._waits.append(self._sums.waiting - waited)
 
     def write_profile(self, folder: Path) -> list[Path]:
         """Write what was measured of the last epoch to a folder; return the files, none without profiling."""
@@ -254,6 +258,19 @@ class Trainer(Generic[B]):
     def execution(self) -> dict[str, str]:
         """Return how the model is run by now, as tags of a run."""
         return self._runner.execution()
+
+    def step_seconds(self) -> dict[str, list[float]]:
+        """Return what the last steps took this process by phase, without waiting for others, and forget it."""
+        waits, self._waits = list(self._waits), deque(maxlen=KEPT_WAITS)
+        return {"reading data": waits, "computing": self._runner.own_seconds()}
+
+    def held_alike(self) -> dict[str, list[Tensor]]:
+        """Return what all ranks must hold alike between two steps: parameters, losses, states of random generators."""
+        states = [torch.get_rng_state()]
+        if self._device.type == "cuda":
+            states.append(torch.cuda.get_rng_state(self._device))
+        losses = [*self._sums.meters.state_dict().values()]
+        return {"parameters": [one.data for one in self._parameters], "losses": losses, "random numbers": states}
 
     def _begin_step(self) -> None:
         seed_step(self._config.seed, self.progress.steps_done)

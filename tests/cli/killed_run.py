@@ -101,17 +101,21 @@ def _note_losses(descriptor: int) -> None:
 
 
 class Nursery:
-    """Starts trainings of one kind in one folder."""
+    """Starts trainings of one kind in one folder.
+
+    Attributes:
+        context: Makes processes that have the libraries imported.
+    """
 
     def __init__(self, kind: str, folder: Path) -> None:
         self._kind = kind
         self._folder = folder
-        self._context = multiprocessing.get_context("forkserver")
+        self.context = multiprocessing.get_context("forkserver")
         # Imported once, what torch puts off until its first optimizer too: starting a process then costs a fork.
         late = ["torch._dynamo", "mlflow.tracking", "mlflow.store.tracking.sqlalchemy_store"]
-        self._context.set_forkserver_preload([__name__, f"lib.train_{kind}", "lib.cli.training_run", *late])
+        self.context.set_forkserver_preload([__name__, f"lib.train_{kind}", "lib.cli.training_run", *late])
         # The server itself takes seconds to start, which belong to no training.
-        first = self._context.Process(target=os.getpid)
+        first = self.context.Process(target=os.getpid)
         first.start()
         first.join(120)
         self._start_seconds = 0.0
@@ -120,7 +124,7 @@ class Nursery:
         self, name: str, arguments: Sequence[str] = (), arrange: Callable[[], None] | None = None
     ) -> ForkServerProcess:
         """Start a training and return its process; see ``train``."""
-        process = self._context.Process(target=train, args=(self._kind, self._folder, name, arguments, arrange))
+        process = self.context.Process(target=train, args=(self._kind, self._folder, name, arguments, arrange))
         process.start()
         return process
 

@@ -7,6 +7,7 @@ import pytest
 import yaml
 
 from lib.training.checkpoint import Checkpoint
+from tests.cli.killed_run import MODEL
 from tests.slurm.conftest import Cluster
 
 pytestmark = pytest.mark.slurm
@@ -26,6 +27,7 @@ def data(tmp_path_factory, cluster):
 def write_config(folder: Path, data: Path) -> Path:
     """Write a small training that keeps its files in a folder."""
     content = yaml.safe_load(Path("configs/regressor/quickstart.yaml").read_text())
+    content["model"] |= MODEL
     content["data"] |= {"train_path": str(data / "train"), "val_path": str(data / "val"), "batch_size": 16}
     content["training"] |= {"epochs": 2, "guard": {"enabled": False}, "health": {"enabled": False}}
     content["checkpoint"] = {"save_dir": str(folder / "runs"), "save_artifacts": False}

@@ -2,7 +2,7 @@
 
 import multiprocessing
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -35,12 +35,8 @@ class SpoiltLossTask(ToyTask):
         return replace(output, loss=output.loss + torch.nan) if spoilt else output
 
 
-def train_rank(rank: int, folder: Path, poisoned: Sequence[tuple[int, ...]], num_batches: int) -> None:
-    """Train one epoch as one of several ranks and leave what it came to in a file."""
-    torch.set_num_threads(1)
-    world = len(poisoned)
-    if world > 1:
-        dist.init_process_group("gloo", init_method=f"file://{folder / 'meeting'}", rank=rank, world_size=world)
+def train_rank(rank: int, folder: Path, poisoned: Sequence[tuple[int, ...]], num_batches: int) -> dict[str, Any]:
+    """Train one epoch as one of several ranks and return what it came to."""
     model = toy_model()
     for module in model.modules():
         if isinstance(module, nn.Dropout):
@@ -57,18 +53,39 @@ def train_rank(rank: int, folder: Path, poisoned: Sequence[tuple[int, ...]], num
     metrics = trainer.run_epoch()
     statistics = {name: value.clone() for name, value in trainer.state()["guard"].items() if torch.is_tensor(value)}
     found = {"metrics": metrics, "weights": weights_of(trainer), "guard": statistics}
-    torch.save({**found, "steps": trainer.progress.steps_done}, folder / f"rank_{rank}.pt")
+    return {**found, "steps": trainer.progress.steps_done}
+
+
+def train_ranks(folder: Path, poisoned: Sequence[tuple[int, ...]], num_batches: int) -> list[dict[str, Any]]:
+    """Train with one process for each tuple of poisoned batches and return what each came to."""
+    return run_ranks(folder, len(poisoned), train_rank, poisoned, num_batches)
+
+
+def work_as_rank(rank: int, world: int, folder: Path, work: Callable[..., Any], arguments: tuple[Any, ...]) -> None:
+    """Join the others, do something, and leave what it came to in a file."""
+    torch.set_num_threads(1)
+    if world > 1:
+        dist.init_process_group("gloo", init_method=f"file://{folder / 'meeting'}", rank=rank, world_size=world)
+    torch.save(work(rank, folder, *arguments), folder / f"rank_{rank}.pt")
     if world > 1:
         dist.destroy_process_group()
     os._exit(0)
 
 
-def train_ranks(folder: Path, poisoned: Sequence[tuple[int, ...]], num_batches: int) -> list[dict[str, Any]]:
-    """Train with one process for each tuple of poisoned batches and return what each came to."""
+def run_ranks(folder: Path, world: int, work: Callable[..., Any], *arguments: Any) -> list[Any]:
+    """Do something in several processes joined by gloo and return what each came to.
+
+    Args:
+        folder: For their files; an empty one.
+        world: How many there are.
+        work: A function of a module, called with rank, folder and the arguments.
+        arguments: Passed on.
+    """
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload([__name__])
-    arguments = [(rank, folder, poisoned, num_batches) for rank in range(len(poisoned))]
-    processes = [context.Process(target=train_rank, args=one) for one in arguments]
+    processes = [
+        context.Process(target=work_as_rank, args=(rank, world, folder, work, arguments)) for rank in range(world)
+    ]
     for process in processes:
         process.start()
     for process in processes:
@@ -77,5 +94,5 @@ def train_ranks(folder: Path, poisoned: Sequence[tuple[int, ...]], num_batches: 
     for rank in hanging:
         processes[rank].kill()
     assert hanging == [], f"ranks {hanging} hang"
-    assert [process.exitcode for process in processes] == [0] * len(poisoned)
-    return [torch.load(folder / f"rank_{rank}.pt") for rank in range(len(poisoned))]
+    assert [process.exitcode for process in processes] == [0] * world
+    return [torch.load(folder / f"rank_{rank}.pt") for rank in range(world)]
