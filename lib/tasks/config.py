@@ -11,12 +11,14 @@ LossName: TypeAlias = Literal["smooth_l1", "huber", "l1", "mse"]
 RelativeLoss: TypeAlias = Literal["relative_l1", "relative_smooth_l1", "relative_mse"]
 LikelihoodLoss: TypeAlias = Literal["gaussian_nll", "laplace_nll"]
 DirectionLoss: TypeAlias = Literal["cosine", "opening_angle"]
-RegressionLoss: TypeAlias = Literal[LossName, RelativeLoss, LikelihoodLoss, DirectionLoss, "cross_entropy"]
-ErrorModel: TypeAlias = Literal["gaussian", "laplace"]
+RegressionLoss: TypeAlias = Literal[
+    LossName, RelativeLoss, LikelihoodLoss, "student_nll", DirectionLoss, "cross_entropy"
+]
+ErrorModel: TypeAlias = Literal["gaussian", "laplace", "student"]
 
 TASK_NAMES: Final = ("angle", "energy", "timing", "uvwFI", "angleVec", "n_gamma")
 
-_RESIDUAL: Final = frozenset({"smooth_l1", "huber", "l1", "mse", "gaussian_nll", "laplace_nll"})
+_RESIDUAL: Final = frozenset({"smooth_l1", "huber", "l1", "mse", "gaussian_nll", "laplace_nll", "student_nll"})
 _RELATIVE: Final = frozenset({"relative_l1", "relative_smooth_l1", "relative_mse"})
 _DIRECTION: Final = frozenset({"cosine", "opening_angle"})
 LOSSES_OF_TASK: Final[dict[str, frozenset[str]]] = {
@@ -37,6 +39,8 @@ def error_model(loss_fn: RegressionLoss) -> ErrorModel | None:
             return "gaussian"
         case "laplace_nll":
             return "laplace"
+        case "student_nll":
+            return "student"
     return None
 
 
@@ -46,7 +50,7 @@ class TaskConfig(Section):
     enabled: bool = True
     """Whether the model has a head for this target."""
     loss_fn: RegressionLoss = "smooth_l1"
-    """Loss of the scaled residual; gaussian_nll and laplace_nll learn an error beside each value."""
+    """Loss of the scaled residual; gaussian_nll, laplace_nll and student_nll learn an error beside each value."""
     loss_beta: float | None = Field(None, ge=0)
     """Residual, in the target's own unit (degrees, GeV, s, cm), at which smooth_l1 and huber turn from quadratic to
     linear, by default a tenth of the target's scale; for relative_smooth_l1 the relative residual, by default a tenth

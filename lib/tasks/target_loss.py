@@ -15,6 +15,7 @@ from lib.tasks.losses import (
     gaussian_nll,
     laplace_nll,
     opening_angle,
+    student_nll,
     unit_vector,
 )
 from lib.tasks.targets import Target
@@ -44,17 +45,23 @@ def event_losses(target: Target, settings: TaskConfig, said: Tensor, truth: Tens
             return F.cross_entropy(target.scaled_values(said), target.to_scaled(truth), reduction="none")
         case "cosine" | "opening_angle" as name:
             return _direction_losses(name, target, said, truth)
-        case "gaussian_nll":
-            beta = DEFAULT_VARIANCE_POWER if settings.loss_beta is None else settings.loss_beta
-            residual = target.scaled_values(said) - target.to_scaled(truth)
-            return gaussian_nll(residual, target.log_width(said), beta).mean(dim=1)
-        case "laplace_nll":
-            residual = target.scaled_values(said) - target.to_scaled(truth)
-            return laplace_nll(residual, target.log_width(said)).mean(dim=1)
+        case "gaussian_nll" | "laplace_nll" | "student_nll":
+            return _likelihood_losses(target, settings, said, truth)
         case "relative_l1" | "relative_smooth_l1" | "relative_mse" as name:
             return _relative_losses(name, target, settings.loss_beta, said, truth)
         case "smooth_l1" | "huber" | "l1" | "mse" as name:
             return _residual_losses(name, target, settings.loss_beta, said, truth)
+
+
+def _likelihood_losses(target: Target, settings: TaskConfig, said: Tensor, truth: Tensor) -> Tensor:
+    residual, log_width = target.scaled_values(said) - target.to_scaled(truth), target.log_width(said)
+    match settings.loss_fn:
+        case "laplace_nll":
+            return laplace_nll(residual, log_width).mean(dim=1)
+        case "student_nll":
+            return student_nll(residual, log_width).mean(dim=1)
+    beta = DEFAULT_VARIANCE_POWER if settings.loss_beta is None else settings.loss_beta
+    return gaussian_nll(residual, log_width, beta).mean(dim=1)
 
 
 def _residual_losses(name: LossName, target: Target, loss_beta: float | None, said: Tensor, truth: Tensor) -> Tensor:

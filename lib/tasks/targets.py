@@ -19,7 +19,12 @@ from lib.tasks.config import ErrorModel, TasksConfig, error_model
 # Largest logarithm of a predicted error in scaled units. The bound is smooth, so that no gradient dies on it.
 LOG_ERROR_BOUND: Final = 10.0
 # Half-width of the central 68.27 % in units of the scale parameter that each likelihood knows.
-_HALF_WIDTH: Final[dict[ErrorModel, float]] = {"gaussian": 1.0, "laplace": -math.log(1.0 - 0.6827)}
+_HALF_WIDTH: Final[dict[ErrorModel, float]] = {
+    "gaussian": 1.0,
+    "laplace": -math.log(1.0 - 0.6827),
+    # Where 2 / pi (atan y + y / (1 + y^2)) with y = x / sqrt(3) is 0.6827.
+    "student": 1.19691,
+}
 # A direction of length zero has none; far below what a network says.
 _SHORTEST: Final = 1e-6
 
@@ -75,7 +80,7 @@ class Target:
         """Return the predicted errors in the target's unit, shape (B, width).
 
         An error is half of the central interval that holds 68.27 % of the predicted likelihood: the standard deviation
-        of a Gaussian, 1.148 of the scale of a Laplace distribution.
+        of a Gaussian, 1.148 of the scale of a Laplace distribution, 1.197 of that of Student's t.
         """
         unit = self._unit_of_error(said)
         widths = zip(self.log_width(said).exp().unbind(dim=1), unit.unbind(dim=1), strict=True)
@@ -93,7 +98,7 @@ class Target:
             ValueError: If the head says no errors.
         """
         if self.errors is None:
-            raise ValueError(f"the head of {self.name!r} says no errors; they come with gaussian_nll and laplace_nll")
+            raise ValueError(f"the head of {self.name!r} says no errors; they come with likelihoods (..._nll)")
         return LOG_ERROR_BOUND * torch.tanh(said[:, self.width :].float() / LOG_ERROR_BOUND)
 
     def unit_scale(self, component: int) -> float:

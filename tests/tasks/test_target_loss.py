@@ -1,6 +1,7 @@
 """The loss of each event, target by target."""
 
 import math
+from collections.abc import Callable
 
 import pytest
 import torch
@@ -85,6 +86,23 @@ def test_directions_count_in_units_of_twelve_degrees(task: str) -> None:
     target, settings = prepared(task, loss_fn="cosine")
     expected = (1.0 - math.cos(turned)) / DIRECTION_SCALE**2
     assert event_losses(target, settings, target.to_scaled(said), truth).item() == pytest.approx(expected, rel=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("loss_fn", "expected"),
+    [
+        ("gaussian_nll", lambda pull, log: 0.5 * pull**2 + log),
+        ("laplace_nll", lambda pull, log: pull + log),
+        ("student_nll", lambda pull, log: 2.0 * math.log1p(pull**2 / 3.0) + log),
+    ],
+)
+def test_each_likelihood_is_that_of_the_scaled_residual(
+    loss_fn: str, expected: Callable[[float, float], float]
+) -> None:
+    target, settings = prepared("timing", loss_fn=loss_fn, **({"loss_beta": 0.0} if loss_fn == "gaussian_nll" else {}))
+    log_width = 10.0 * math.tanh(-0.15)
+    found = event_losses(target, settings, torch.tensor([[0.3, -1.5]]), torch.tensor([[1.2e-9]])).item()
+    assert found == pytest.approx(expected(0.2 * math.exp(-log_width), log_width), rel=1e-5)
 
 
 def test_the_power_of_the_variance_is_the_beta_of_the_likelihood() -> None:

@@ -110,6 +110,13 @@ def test_the_error_of_a_laplace_distribution_holds_68_per_cent_of_it() -> None:
     assert 1.0 - math.exp(-half_width) == pytest.approx(0.6827, rel=1e-6)
 
 
+def test_the_error_of_a_student_distribution_holds_68_per_cent_of_it() -> None:
+    target = target_of("timing", loss_fn="student_nll")
+    half_width = target.to_error(torch.zeros(1, 2)).item() / target.scale[0]
+    y = half_width / math.sqrt(3.0)
+    assert 2.0 / math.pi * (math.atan(y) + y / (1.0 + y * y)) == pytest.approx(0.6827, rel=1e-5)
+
+
 def test_the_width_of_a_likelihood_is_bounded_with_a_gradient() -> None:
     target = target_of("timing", loss_fn="gaussian_nll")
     said = torch.tensor([[0.0, -20.0], [0.0, 20.0], [0.0, -1.0]], requires_grad=True)
