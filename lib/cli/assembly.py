@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from lib.cli.schemas import InpainterConfig, MaeConfig, RegressorConfig, TrainingConfiguration
 from lib.data.batch import EventBatch
 from lib.data.normalization import Normalization
+from lib.evaluation.correction_fit import CorrectionFit
 from lib.evaluation.resolution_observer import ResolutionObserver
 from lib.evaluation.restoration_observer import RestorationObserver
 from lib.evaluation.restoration_stream import RestorationStream
@@ -131,4 +132,6 @@ def _assemble_regressor(config: RegressorConfig, normalization: Normalization) -
     about = {"targets": {target.name: target.as_dict() for target in task.targets}}
     health = _health(config, model, TruthMean(task.targets))
     observers: list[Observer[EventBatch]] = [observer, *([health] if health else [])]
+    if training.correct_outputs:
+        observers.append(CorrectionFit(task.targets, model.correction))
     return Assembly(model, task, about, observers, health)

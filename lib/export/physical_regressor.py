@@ -11,6 +11,7 @@ from torch import Tensor
 from lib.data.normalization import Normalization
 from lib.export.exportable import Exportable, FloatArray
 from lib.export.metadata import OutputDescription, Role
+from lib.models.output_correction import OutputCorrection
 from lib.models.regressor import Regressor
 from lib.tasks.regression import ERROR_SUFFIX
 from lib.tasks.targets import Target
@@ -33,9 +34,14 @@ class PhysicalOutput:
         """Name of the task, with a suffix for errors."""
         return self.target.name + (ERROR_SUFFIX if self.role == "error" else "")
 
-    def of(self, said: Tensor) -> Tensor:
-        """Return the output, shape (B, width), in the target's unit, of what the head said."""
-        return self.target.to_error(said) if self.role == "error" else self.target.to_physical(said)
+    def of(self, said: Tensor, correction: OutputCorrection) -> Tensor:
+        """Return the output, corrected, shape (B, width), in the target's unit, of what the head said."""
+        match self.role:
+            case "error":
+                return correction.errors(self.target.name, self.target.to_error(said))
+            case "value":
+                return correction.values(self.target.name, self.target.to_physical(said))
+        return self.target.to_physical(said)
 
     def description(self) -> OutputDescription:
         """Return what the file says about it."""
@@ -64,7 +70,7 @@ def physical_outputs(targets: Sequence[Target]) -> tuple[PhysicalOutput, ...]:
 
 
 class PhysicalRegressor(Exportable):
-    """A regressor between its normalization and the inverse of its targets' transforms.
+    """A regressor between its normalization and the inverse of its targets' transforms, with its correction.
 
     Args:
         regressor: Predicts scaled targets; heads of other targets are left out of the graph.
@@ -92,4 +98,5 @@ class PhysicalRegressor(Exportable):
             For each output, shape (B, width), in the unit of its target.
         """
         said = self.regressor(*self.normalization.apply(npho, time))
-        return tuple(output.of(said[output.target.name]) for output in self.outputs)
+        correction = self.regressor.correction
+        return tuple(output.of(said[output.target.name], correction) for output in self.outputs)

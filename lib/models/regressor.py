@@ -12,6 +12,7 @@ from lib.models.encoder_model import EncoderModel
 from lib.models.event_summary import NUM_SUMMARY_FEATURES
 from lib.models.heads import RegressionHead
 from lib.models.loss_balance import LossBalance
+from lib.models.output_correction import OutputCorrection
 from lib.nn.initialization import initialize, shrink_outputs
 
 BALANCE_PREFIX: Final = "log_size_"
@@ -20,6 +21,9 @@ BALANCE_PREFIX: Final = "log_size_"
 
 class Regressor(EncoderModel):
     """Predicts the quantities of several tasks from one event.
+
+    Attributes:
+        correction: What is to be done to the outputs in physical units; no part of ``forward``.
 
     Args:
         config: Its settings.
@@ -50,6 +54,7 @@ class Regressor(EncoderModel):
             }
         )
         self.balance = LossBalance(balanced_tasks) if balanced_tasks else None
+        self.correction = OutputCorrection(head_dims)
         initialize(self)
         # Predictions start near zero, so that the first steps do not shake the encoder.
         shrink_outputs(self.heads.values())

@@ -66,3 +66,16 @@ def test_a_head_without_anchor_that_says_zero_means_the_centre(
     outputs = PhysicalRegressor(silent, normalization, targets)(torch.rand(1, 4760), torch.zeros(1, 4760))
     for target, output in zip(targets, outputs, strict=True):
         assert output[0].tolist() == pytest.approx(target.centre)
+
+
+def test_the_correction_of_the_validation_is_applied(
+    regressor: Regressor, normalization: Normalization, targets: list[Target]
+) -> None:
+    corrected = copy.deepcopy(regressor)
+    corrected.correction.set("uvwFI", gain=torch.ones(3), offset=torch.tensor([0.0, 0.1, -0.2]))
+    corrected.correction.set("energy", gain=torch.tensor([0.99]), offset=torch.zeros(1))
+    readings = torch.rand(2, 4760), torch.zeros(2, 4760)
+    before, after = (PhysicalRegressor(model, normalization, targets)(*readings) for model in (regressor, corrected))
+    torch.testing.assert_close(after[3] - before[3], torch.tensor([[0.0, 0.1, -0.2]]).repeat(2, 1), rtol=0, atol=1e-5)
+    torch.testing.assert_close(after[1], 0.99 * before[1])
+    torch.testing.assert_close((after[0], after[2]), (before[0], before[2]))
