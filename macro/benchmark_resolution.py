@@ -15,30 +15,30 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
-import torch
 
 from lib.baselines.conventional import ConventionalReconstruction
 from lib.cli.entry import EXIT_DONE, run_command
 from lib.cli.schemas import RegressorConfig
-from lib.cli.timed_training import Clock, TimedTraining, processor_clock, train_within
 from lib.config import load_config
 from lib.data.branches import EMISSION_ANGLE, ENERGY, NPHO, TIME, TIME_TRUTH, UVW
-from lib.data.normalization import Normalization
 from lib.data.paths import resolve_paths
-from lib.data.stream import open_stream
 from lib.evaluation.benchmark_row import BenchmarkRow, machine_context
+from lib.evaluation.calibration import COVERED
 from lib.evaluation.residuals import task_residuals
 from lib.evaluation.resolution import ResolutionSummary, summarize
 from lib.geometry.sensors import FloatArray
 from lib.simulate import main as simulate
 from lib.simulation.config import SimulationConfig
-from lib.tasks.regression import RegressionTask
-from lib.training.precision import autocast
 from macro.estimate_bounds import measure as measure_bounds
 from macro.reconstruct_conventional import read_branches
+
+# What imports torch is imported where it is used: run_command sets up its threads before.
+if TYPE_CHECKING:
+    from lib.cli.timed_training import Clock, TimedTraining
+    from lib.evaluation.calibration import CalibrationSummary
 
 ROOT: Final = Path(__file__).parents[1]
 SAMPLES: Final = {
@@ -90,6 +90,19 @@ BUDGETS: Final = {
 Resolutions = dict[str, ResolutionSummary]
 
 
+@dataclass(frozen=True)
+class Tested:
+    """What a trained regressor does on some events.
+
+    Attributes:
+        resolutions: Of every quantity, by its name.
+        calibrations: Of every component whose error is predicted.
+    """
+
+    resolutions: Resolutions
+    calibrations: list["CalibrationSummary"]
+
+
 def simulate_samples(folder: Path, events: int, seed: int) -> None:
     """Write the samples that a folder lacks."""
     train = ["--events", str(events), "--run", "1", "--set", "energy.kind=uniform"]
@@ -121,16 +134,26 @@ def conventional(reconstruction: ConventionalReconstruction, sample: dict[str, F
     return resolutions(predicted, {task: sample[branch] for task, branch in TRUTH.items()})
 
 
-def regressed(training: TimedTraining[RegressorConfig], folder: Path) -> Resolutions:
-    """Return the resolutions of a trained regressor on the events of a folder."""
+def regressed(training: "TimedTraining[RegressorConfig]", folder: Path) -> Tested:
+    """Test a trained regressor, with the correction of its last validation, on the events of a folder."""
+    import torch  # noqa: PLC0415
+
+    from lib.data.normalization import Normalization  # noqa: PLC0415
+    from lib.data.stream import open_stream  # noqa: PLC0415
+    from lib.evaluation.evaluation import RegressionEvaluation  # noqa: PLC0415
+    from lib.export.physical_regressor import physical_outputs  # noqa: PLC0415
+    from lib.models.regressor import Regressor  # noqa: PLC0415
+    from lib.tasks.regression import RegressionTask  # noqa: PLC0415
+    from lib.training.precision import autocast  # noqa: PLC0415
+
     config, model = training.config, training.trainer.model
+    assert isinstance(model, Regressor)
     normalization = Normalization.from_config(config.normalization)
     task = RegressionTask(config.tasks, normalization, 0.0)
     data = config.data.model_copy(update={"val_path": str(folder), "batch_size": 250})
     stream = open_stream(data, normalization, task.truth_branches, split="validation", seed=0)
     device = next(model.parameters()).device
-    predicted: dict[str, list[FloatArray]] = {target.name: [] for target in task.targets}
-    true: dict[str, list[FloatArray]] = {target.name: [] for target in task.targets}
+    evaluation = RegressionEvaluation([target.name for target in task.targets], with_profiles=False)
     model.eval()
     with ExitStack() as contexts:
         if training.trainer.average is not None:
@@ -140,11 +163,20 @@ def regressed(training: TimedTraining[RegressorConfig], folder: Path) -> Resolut
         for batch in stream.epoch(0):
             real = batch.weight > 0
             said = model(batch.x.to(device), batch.valid.to(device))
-            for target in task.targets:
-                predicted[target.name].append(target.to_physical(said[target.name])[real].cpu().double().numpy())
-                true[target.name].append(batch.truth[target.branch][real].double().numpy())
-    joined = [{name: np.concatenate(parts) for name, parts in columns.items()} for columns in (predicted, true)]
-    return resolutions(*joined)
+            outputs = {
+                one.name: one.of(said[one.target.name], model.correction) for one in physical_outputs(task.targets)
+            }
+            truth = {target.name: batch.truth[target.branch] for target in task.targets}
+            predicted, true = (
+                {name: values[real.to(values.device)].cpu().double().numpy() for name, values in columns.items()}
+                for columns in (outputs, truth)
+            )
+            evaluation.add(predicted, true)
+    tasks = evaluation.tasks.values()
+    return Tested(
+        {summary.name: summary for one in tasks for summary in one.summaries()},
+        [summary for one in tasks for summary in one.calibration_summaries()],
+    )
 
 
 def bounds(seed: int) -> dict[str, float]:
@@ -161,9 +193,10 @@ def _value(summary: ResolutionSummary, kind: str) -> tuple[float, float]:
 
 
 def rows(
-    found: Resolutions, reference: Resolutions, alive: Resolutions, limits: dict[str, float], context: dict[str, float]
+    tested: Tested, reference: Resolutions, alive: Resolutions, limits: dict[str, float], context: dict[str, float]
 ) -> Iterator[BenchmarkRow]:
-    """Yield resolutions against the conventional ones, biases, and what dead channels cost."""
+    """Yield resolutions against the conventional ones, what dead channels cost, biases, and how right errors are."""
+    found = tested.resolutions
     for quantity, (name, kind, bound) in ROWS.items():
         if quantity not in found:
             continue
@@ -177,10 +210,18 @@ def rows(
         core = found[quantity].core if quantity in found else None
         if core is not None:
             yield BenchmarkRow(name, core.mean, found[quantity].unit, core.mean_error, n=found[quantity].num_events)
+    for one in tested.calibrations:
+        ratio, number = one.ratio, one.num_events
+        yield BenchmarkRow(f"calibration.{one.name}", ratio.value, "1", ratio.error, 1.0, number)
+        yield BenchmarkRow(f"coverage.{one.name}", one.coverage, "1", one.coverage_error, COVERED, number)
 
 
 def measure(options: argparse.Namespace, folder: Path) -> Iterator[BenchmarkRow]:
     """Train, test, and yield the rows."""
+    import torch  # noqa: PLC0415
+
+    from lib.cli.timed_training import processor_clock, train_within  # noqa: PLC0415
+
     budget = BUDGETS[options.budget]
     if options.data is None:
         simulate_samples(folder, options.events or budget.events, options.seed)
@@ -200,7 +241,7 @@ def measure(options: argparse.Namespace, folder: Path) -> Iterator[BenchmarkRow]
     yield from rows(
         regressed(training, folder / "test"),
         conventional(reconstruction, read_sample(folder / "test")),
-        regressed(training, folder / "test_alive"),
+        regressed(training, folder / "test_alive").resolutions,
         bounds(options.seed),
         context,
     )

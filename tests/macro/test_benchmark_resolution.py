@@ -2,10 +2,13 @@
 
 import itertools
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
+from lib.cli import timed_training
 from lib.cli.entry import EXIT_DONE
 from lib.cli.timed_training import processor_clock
 from lib.errors import ConfigError
@@ -42,17 +45,22 @@ def test_every_row_has_a_value_and_the_conventional_one(
     limits = dict.fromkeys(["energy", "bound.u_mm", "bound.v_mm", "bound.w_mm", "bound.time_ps"], 0.7)
     monkeypatch.setattr(benchmark_resolution, "bounds", lambda seed: limits)
     # A second per step, whatever the machine is busy with: an epoch of 100 steps fits once into 150 seconds.
-    monkeypatch.setattr(benchmark_resolution, "processor_clock", lambda cores: itertools.count().__next__)
+    monkeypatch.setattr(timed_training, "processor_clock", lambda cores: itertools.count().__next__)
     assert benchmark_resolution.main(arguments(samples, 2.5)) == EXIT_DONE
     found = {row["name"]: row for row in map(json.loads, capsys.readouterr().out.splitlines())}
     names = {name for name, _, _ in benchmark_resolution.ROWS.values()}
-    assert set(found) == names | {f"dead_channels.{name}" for name in names} | set(benchmark_resolution.BIASES.values())
+    dead = {f"dead_channels.{name}" for name in names}
+    components = ["theta", "phi", "energy", "time", "u", "v", "w"]
+    errors = {f"{what}.{name}" for what in ("calibration", "coverage") for name in components}
+    assert set(found) == names | dead | set(benchmark_resolution.BIASES.values()) | errors
     for name in names:
         assert found[name]["value"] > 0
         assert found[name]["reference"] > 0
         assert found[name]["n"] == 400
         # The same events stand for both here.
         assert found[f"dead_channels.{name}"]["ratio"] == pytest.approx(1.0)
+    # Errors were corrected on the same 400 events, which know a share to 0.023.
+    assert found["coverage.u"]["value"] == pytest.approx(0.6827, abs=0.01)
     assert found["energy_core_percent"]["context"]["bound"] == 0.7
     assert found["time_core_ps"]["context"]["epochs"] == 1
 
@@ -73,3 +81,8 @@ def test_a_time_too_short_for_an_epoch_is_refused(samples: Path) -> None:
 def test_the_processor_clock_counts_work_and_not_waiting() -> None:
     one, two = processor_clock(1), processor_clock(2)
     assert 0 < two() < one()
+
+
+def test_the_threads_of_torch_are_set_up_before_it_is_imported() -> None:
+    code = "import sys, macro.benchmark_resolution; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
