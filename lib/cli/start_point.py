@@ -185,7 +185,8 @@ def resume(
     except (ValueError, KeyError) as error:
         raise CheckpointError(
             f"{source}: its optimizer does not fit the trainable parameters ({error}). "
-            "Make model.freeze_encoder match the checkpoint's, or start from its weights by --init_from."
+            "Make model.freeze_encoder and the use of training.layer_decay match the checkpoint's, or start from its "
+            "weights by --init_from."
         ) from error
     trainer.load_guard(checkpoint.guard)
     _resume_position(trainer, checkpoint, source, config, keeps_order=_keeps_order(checkpoint, identity))

@@ -50,7 +50,9 @@ def build_trial(config: TrainingConfiguration) -> Trial:
         train=train,
         held_out=held_out,
         normalization=normalization,
-        build_optimizer=lambda model: build_optimizer(model, lr=training.lr, weight_decay=training.weight_decay),
+        build_optimizer=lambda model: build_optimizer(
+            model, lr=training.lr, weight_decay=training.weight_decay, layer_decay=training.layer_decay
+        ),
         learning_rates=_learning_rates(config),
         encoder_is_frozen=not isinstance(config, MaeConfig) and config.model.freeze_encoder,
     )

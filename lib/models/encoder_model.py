@@ -46,6 +46,19 @@ class EncoderModel(nn.Module):
                 module.requires_grad_(place < count)
         self.train(self.training)
 
+    def layer_levels(self) -> dict[str, int]:
+        """Return how far from the inputs each parameter lies, by its name: what makes the tokens at 0, then the layers
+        of the fusion one by one, and at the top what is no part of the encoder.
+        """
+        stages = self.encoder.stages_from_heads()
+        levels = {
+            id(parameter): len(stages) - 1 - place
+            for place, stage in enumerate(stages)
+            for module in stage
+            for parameter in module.parameters()
+        }
+        return {name: levels.get(id(parameter), len(stages)) for name, parameter in self.named_parameters()}
+
     def train(self, mode: bool = True) -> Self:
         """Set training or evaluation; what is frozen always evaluates, so that it does not fluctuate."""
         super().train(mode)

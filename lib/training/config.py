@@ -41,6 +41,10 @@ class TrainingConfig(Section):
     """What plateau multiplies the learning rate with, never below lr_min; by default 0.5."""
     weight_decay: float = Field(0.05, ge=0)
     """Decoupled decay of weight matrices; norms, biases and embeddings are exempt."""
+    layer_decay: float | None = Field(None, gt=0, le=1)
+    """Factor of the learning rate from the heads to the last layer of the fusion, from there to each layer before, and
+    to the networks of the faces: for fine-tuning, where what was pretrained should change less than the heads. A
+    resumed run takes its new value, but cannot begin or cease to have one. null for one rate."""
     amp: Precision | bool = "bf16"
     """Autocast of matrix products: bf16 (or true), none (or false)."""
     compile: CompileSetting | bool = "auto"

@@ -1,10 +1,16 @@
-"""AdamW with decay on weight matrices alone."""
+"""AdamW with decay on weight matrices alone, and learning rates that may fall towards the inputs."""
 
-from typing import Any
+from itertools import groupby
+from typing import Any, Final, Protocol, runtime_checkable
 
 import torch
 from torch import nn
 from torch.optim import AdamW
+
+from lib.errors import ConfigError
+
+LR_SHARE: Final = "lr_share"
+"""Key of a parameter group: its share of the learning rate."""
 
 # Parameters of these modules are scales, offsets or tables, not matrices that grow without decay.
 _EXEMPT_MODULES = (nn.LayerNorm, nn.Embedding)
@@ -33,30 +39,62 @@ def decayed_parameters(model: nn.Module) -> tuple[list[nn.Parameter], list[nn.Pa
     return decayed, exempt
 
 
-def build_optimizer(model: nn.Module, *, lr: float, weight_decay: float) -> AdamW:
+@runtime_checkable
+class Layered(Protocol):
+    """A model that knows the order of its layers."""
+
+    def layer_levels(self) -> dict[str, int]:
+        """Return the level of each parameter, by its name: 0 at the inputs."""
+        ...
+
+
+def build_optimizer(model: nn.Module, *, lr: float, weight_decay: float, layer_decay: float | None = None) -> AdamW:
     """Return a fused AdamW over the trainable parameters.
+
+    Args:
+        model: Its trainable parameters are optimized.
+        lr: Learning rate.
+        weight_decay: Of weight matrices.
+        layer_decay: Factor of the learning rate from each level of a ``Layered`` model to the next one towards the
+            inputs; None for one rate.
 
     The fused form takes a ``found_inf`` tensor and skips the update on the device where it is 1, so that a bad batch
     needs no wait for the device.
     """
-    decayed, exempt = decayed_parameters(model)
-    groups = [{"params": decayed, "weight_decay": weight_decay}, {"params": exempt, "weight_decay": 0.0}]
-    return AdamW([group for group in groups if group["params"]], lr=lr, betas=(0.9, 0.95), fused=True)
+    levels = _levels(model) if layer_decay is not None else {}
+    top, factor = max(levels.values(), default=0), 1.0 if layer_decay is None else layer_decay
+    groups: list[dict[str, Any]] = []
+    for parameters, decay in zip(decayed_parameters(model), (weight_decay, 0.0), strict=True):
+        ordered = sorted(parameters, key=lambda one: levels.get(id(one), top))
+        for level, members in groupby(ordered, key=lambda one: levels.get(id(one), top)):
+            share = factor ** (top - level)
+            groups.append({"params": list(members), "weight_decay": decay, LR_SHARE: share, "lr": share * lr})
+    return AdamW(groups, lr=lr, betas=(0.9, 0.95), fused=True)
+
+
+def _levels(model: nn.Module) -> dict[int, int]:
+    """Return the level of each parameter, by its identity."""
+    if not isinstance(model, Layered):
+        raise ConfigError(
+            f"training.layer_decay: a {type(model).__name__} does not say in which order its layers lie. Remove it."
+        )
+    levels = model.layer_levels()
+    return {id(parameter): levels[name] for name, parameter in model.named_parameters()}
 
 
 def set_learning_rate(optimizer: torch.optim.Optimizer, lr: float) -> None:
-    """Give every parameter group the same learning rate."""
+    """Give every parameter group its share of a learning rate."""
     for group in optimizer.param_groups:
-        group["lr"] = lr
+        group["lr"] = group[LR_SHARE] * lr
 
 
 def load_optimizer_state(optimizer: torch.optim.Optimizer, state: dict[str, Any]) -> None:
-    """Take over the moments that ``state_dict`` returned; weight decay stays as configured now.
+    """Take over the moments that ``state_dict`` returned; decays stay as configured now.
 
     Raises:
         ValueError: If the state belongs to other parameters.
     """
-    decays = [group["weight_decay"] for group in optimizer.param_groups]
+    configured = [(group["weight_decay"], group[LR_SHARE]) for group in optimizer.param_groups]
     optimizer.load_state_dict(state)
-    for group, decay in zip(optimizer.param_groups, decays, strict=True):
-        group["weight_decay"] = decay
+    for group, (decay, share) in zip(optimizer.param_groups, configured, strict=True):
+        group["weight_decay"], group[LR_SHARE] = decay, share

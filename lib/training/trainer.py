@@ -88,7 +88,9 @@ class Trainer(Generic[B]):
         self._plateau = _plateau(config)
         self._sums = EpochSums()
         self._waits: deque[float] = deque(maxlen=KEPT_WAITS)
-        self.optimizer = build_optimizer(model, lr=config.lr, weight_decay=config.weight_decay)
+        self.optimizer = build_optimizer(
+            model, lr=config.lr, weight_decay=config.weight_decay, layer_decay=config.layer_decay
+        )
         self.average = WeightAverage(model, config.ema_decay) if config.ema_decay else None
         self._steps_per_epoch = train.batches_per_epoch // config.grad_accum_steps
         if self._steps_per_epoch == 0:

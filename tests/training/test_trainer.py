@@ -26,6 +26,11 @@ def test_training_lowers_the_loss() -> None:
     assert epochs[-1]["val/loss"] < 0.3 * epochs[0]["val/loss"]
 
 
+def test_layer_decay_reaches_the_optimizer() -> None:
+    with pytest.raises(ConfigError, match=r"training\.layer_decay"):
+        toy_trainer(layer_decay=0.5)
+
+
 def test_the_same_seed_gives_the_same_weights_bit_for_bit() -> None:
     first, second = toy_trainer(), toy_trainer()
     run(first, 2)
