@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from torch import Tensor, nn
 from torch.nn import functional
 
 from lib.nn import gelu_squares as module
@@ -75,3 +76,23 @@ def test_odd_widths_and_compilers_take_the_way_of_torch(monkeypatch: pytest.Monk
     torch.testing.assert_close(squares[:, 0], y.square().sum(dim=1))
     monkeypatch.setattr(torch.compiler, "is_compiling", lambda: True)
     assert not module._has_own_form(torch.randn(2, 3, 16))
+
+
+class Squares(nn.Module):
+    """The function as a module, to be exported."""
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        return gelu_squares(x)
+
+
+@pytest.mark.filterwarnings("ignore")  # torch warns of its own deprecations
+def test_an_exported_graph_sums_by_a_product() -> None:
+    torch.manual_seed(0)
+    x = torch.randn(2, 300, 16)
+    program = torch.export.export(Squares(), (x,))
+    called = {str(node.target) for node in program.graph.nodes if node.op == "call_function"}
+    assert "aten.matmul.default" in called
+    assert not any("sum" in name for name in called)
+    y, squares = program.module()(x)
+    torch.testing.assert_close(y, functional.gelu(x))
+    torch.testing.assert_close(squares, functional.gelu(x).square().sum(dim=1, keepdim=True))
