@@ -7,6 +7,7 @@ from torch.nn import functional
 from lib.data.normalization import Normalization
 from lib.geometry.faces import rectangular_face, staggered_face
 from lib.geometry.outer_grid import FINE_SHAPE, outer_grid
+from lib.geometry.sensors import NUM_SENSORS
 from lib.nn.precise import in_float32
 
 NUM_FEATURES = 4
@@ -34,7 +35,9 @@ class SensorFeatures(nn.Module):
 
     def __init__(self, normalization: Normalization) -> None:
         super().__init__()
-        self.register_buffer("sentinels", sentinel_inputs(normalization), persistent=False)
+        # One row for each sensor: runtimes repeat a row of two numbers one by one, a seventh of an event's time.
+        sentinels = sentinel_inputs(normalization).repeat(NUM_SENSORS, 1)
+        self.register_buffer("sentinels", sentinels, persistent=False)
 
     def forward(self, x: Tensor, valid: Tensor) -> Tensor:
         """Return features of shape (B, 4760, 4) for x and valid of shape (B, 4760, 2)."""
