@@ -8,6 +8,7 @@ from lib.geometry.neighbours import nearest_sensors
 from lib.geometry.sensors import nominal_sensors
 
 NUM_NEIGHBOURS = 12
+_NUM_PORTIONS = 68  # of 70 sensors each
 
 
 class NeighbourMean(nn.Module):
@@ -35,6 +36,9 @@ class NeighbourMean(nn.Module):
         terms = torch.cat([x * measured, measured], dim=-1)
         gathered = terms.index_select(1, self.neighbours).unflatten(1, (features.shape[1], NUM_NEIGHBOURS))
         total, weight = (gathered * self.weights).sum(dim=2).split(2, dim=-1)
-        event_total, event_count = terms.sum(dim=1, keepdim=True).split(2, dim=-1)
+        # In portions: added one by one, as ONNX Runtime does along a middle axis, thousands of like numbers lose the
+        # fifth digit in float32.
+        portions = terms.unflatten(1, (_NUM_PORTIONS, -1)).sum(dim=2)
+        event_total, event_count = portions.sum(dim=1, keepdim=True).split(2, dim=-1)
         event_mean = event_total / event_count.clamp_min(1.0)
         return torch.where(weight > 0, total / weight.clamp_min(1e-6), event_mean)
