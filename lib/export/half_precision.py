@@ -1,26 +1,29 @@
 """Products of matrices in float16, everything between them in float32."""
 
+from collections.abc import Collection
+
 import numpy as np
 import onnx_ir as ir
-from torch.onnx import ONNXProgram
 
 HEAVY = ("Conv", "Gemm", "MatMul")
 """Where nearly all of the time goes, and what GPUs have float16 units for."""
 
 
-def compute_in_half(program: ONNXProgram) -> None:
+def compute_in_half(model: ir.Model, fixed: Collection[str]) -> None:
     """Let convolutions and products of matrices compute in float16.
 
-    Normalization, sums over sensors, norms and inverse transforms stay in float32: a saturated photon count is beyond
-    the largest float16, a time in seconds below the smallest. Weights are stored in float16, which halves the file.
+    Normalization, sums over sensors and positions, norms and inverse transforms stay in float32: a saturated photon
+    count is beyond the largest float16, a time in seconds below the smallest. Weights are stored in float16, which
+    halves the file.
 
     Args:
-        program: Changed in place.
+        model: Changed in place.
+        fixed: Names of constants that are not trained: a product with one of these sums photons or pixels.
     """
-    graph = program.model.graph
+    graph = model.graph
     halves: dict[str, ir.Value] = {}
     for node in list(graph):
-        if node.op_type in HEAVY:
+        if node.op_type in HEAVY and not any(_sums(value, fixed) for value in node.inputs):
             for place, value in enumerate(node.inputs):
                 if value is not None and value.dtype == ir.DataType.FLOAT:
                     node.replace_input_with(place, _half(graph, node, value, halves))
@@ -28,6 +31,14 @@ def compute_in_half(program: ONNXProgram) -> None:
     for name in list(graph.initializers):
         if not graph.initializers[name].uses() and name.removesuffix("_half") + "_half" in graph.initializers:
             del graph.initializers[name]
+
+
+def _sums(value: ir.Value | None, fixed: Collection[str]) -> bool:
+    """Return whether a product with this value is a sum: over sensors, or over positions by a row of ones."""
+    if value is None or value.const_value is None or not value.is_initializer():
+        return False
+    numbers = value.const_value.numpy()
+    return value.name in fixed or (numbers.size > 1 and bool((numbers == 1).all()))
 
 
 def _half(graph: ir.Graph, node: ir.Node, value: ir.Value, halves: dict[str, ir.Value]) -> ir.Value:
