@@ -5,6 +5,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from lib.cli.argument_types import positive_number, renamed_branch
 from lib.cli.entry import EXIT_DONE, run_command
 
 
@@ -42,9 +43,15 @@ def _parse(arguments: Sequence[str]) -> argparse.Namespace:
         "--input", nargs="+", required=True, metavar="PATH", help="ROOT files, URLs, folders, quoted globs or lists"
     )
     parser.add_argument("--output", type=Path, required=True, metavar="X.root", help="file to write")
-    parser.add_argument("--batch_size", type=_positive, default=32, metavar="N", help="events per run of the model")
     parser.add_argument(
-        "--num_threads", type=_positive, default=0, metavar="N", help="threads of the model; by default one per core"
+        "--batch_size", type=positive_number, default=32, metavar="N", help="events per run of the model"
+    )
+    parser.add_argument(
+        "--num_threads",
+        type=positive_number,
+        default=0,
+        metavar="N",
+        help="threads of the model; by default one per core",
     )
     parser.add_argument(
         "--compare_truth", action="store_true", help="print core width, 68 %% and bias against the truth of the input"
@@ -60,27 +67,13 @@ def _parse(arguments: Sequence[str]) -> argparse.Namespace:
     )
     parser.add_argument(
         "--branch",
-        type=_renamed,
+        type=renamed_branch,
         action="append",
         default=[],
         metavar="NAME=NAME_IN_FILE",
         help="what a branch is called in the input, if not as in the training (npho=my_npho); may be repeated",
     )
     return parser.parse_args(arguments)
-
-
-def _renamed(text: str) -> tuple[str, str]:
-    name, mark, name_in_file = text.partition("=")
-    if not (name and mark and name_in_file):
-        raise argparse.ArgumentTypeError(f"expected NAME=NAME_IN_FILE, got {text!r}")
-    return name, name_in_file
-
-
-def _positive(text: str) -> int:
-    number = int(text)
-    if number < 1:
-        raise argparse.ArgumentTypeError(f"expected at least 1, got {number}")
-    return number
 
 
 if __name__ == "__main__":

@@ -17,10 +17,11 @@ def main(arguments: Sequence[str]) -> int:
     options = _parse(arguments)
     # Torch takes seconds to import; the help need not wait for it.
     from lib.export.model_export import ExportOptions, export_model  # noqa: PLC0415
+    from lib.tasks.restore import load_trained  # noqa: PLC0415
 
     _refuse_int8(options.precision)
-    trained = _load(options.checkpoint, ema=options.ema)
-    inpainter = _load(options.inpainter, ema=options.ema) if options.inpainter else None
+    trained = load_trained(options.checkpoint, averaged=options.ema)
+    inpainter = load_trained(options.inpainter, averaged=options.ema) if options.inpainter else None
     chosen = ExportOptions(options.tasks, inpainter, options.precision, options.opset)
     report = export_model(trained, options.output, chosen)
     print(f"{report.path}: {report.size_bytes / 1e6:.1f} MB; equal to the checkpoint within, in units of each spread:")
@@ -40,16 +41,6 @@ def _register(trained: "TrainedModel", output: Path) -> str:
     config = MlflowConfig.model_validate(checkpoint.config["mlflow"])
     name = config.model_name(checkpoint.kind)
     return f"version {register_export(output, checkpoint.run_key, config.experiment, name)} of {name} in MLflow"
-
-
-def _load(path: Path, *, ema: bool) -> "TrainedModel":
-    from lib.tasks.restore import load_trained  # noqa: PLC0415
-    from lib.training.checkpoint import load_weights  # noqa: PLC0415
-
-    trained = load_trained(path)
-    if not ema:
-        load_weights(trained.model, trained.checkpoint.model, path)
-    return trained
 
 
 def _refuse_int8(precision: str) -> None:

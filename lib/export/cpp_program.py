@@ -59,7 +59,7 @@ def build_program(sources: Sequence[Path]) -> Path:
 
 
 def run_program(program: Path, model: Path, readings: Path, *options: str) -> CppRun:
-    """Return the predictions of the program.
+    """Return the predictions that the program prints.
 
     Args:
         program: As ``build_program`` returns it.
@@ -70,11 +70,35 @@ def run_program(program: Path, model: Path, readings: Path, *options: str) -> Cp
     Raises:
         ExportError: With what the program says, if it ends with an error.
     """
-    result = subprocess.run([program, model, readings, *options], capture_output=True, text=True, check=False)
-    if result.returncode != 0:
-        raise ExportError(f"{program.name}: {result.stderr.strip() or f'ended with code {result.returncode}'}")
+    result = _run(program, model, readings, *options)
     rows = [np.array(line.split(), dtype=np.float32) for line in result.stdout.splitlines()[1:]]
     return CppRun(np.stack(rows), float(result.stderr.split()[0]))
+
+
+def run_into_file(program: Path, model: Path, readings: Path, num_events: int, *options: str) -> CppRun:
+    """Return the predictions of the program, which writes them beside the readings and prints nothing.
+
+    Args:
+        program: As ``build_program`` returns it.
+        model: An exported file.
+        readings: As ``write_readings`` writes them.
+        num_events: How many these are.
+        options: Further words for the program.
+
+    Raises:
+        ExportError: With what the program says, if it ends with an error.
+    """
+    output = readings.with_suffix(".answers")
+    result = _run(program, model, readings, *options, "--output", str(output))
+    answers = np.fromfile(output, dtype=np.float32).reshape(num_events, -1)
+    return CppRun(answers, float(result.stderr.split()[0]))
+
+
+def _run(program: Path, *words: Path | str) -> subprocess.CompletedProcess[str]:
+    result = subprocess.run([program, *words], capture_output=True, text=True, check=False)
+    if result.returncode != 0:
+        raise ExportError(f"{program.name}: {result.stderr.strip() or f'ended with code {result.returncode}'}")
+    return result
 
 
 def write_readings(path: Path, npho: FloatArray, time: FloatArray, dead: NDArray[np.bool_] | None = None) -> Path:

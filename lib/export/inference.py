@@ -10,9 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lib.data.branches import EVENT, RUN
-from lib.data.paths import resolve_paths
-from lib.data.schema import BranchAdvice, BranchPlan, FileSchema, check_files
+from lib.data.schema import FileSchema
 from lib.data.source import RawChunk
 from lib.data.tree_reading import FloatArray
 from lib.errors import DataError, ExportError, nearest
@@ -20,6 +18,7 @@ from lib.export.event_input import EntryRange, EventInput, EventPart, entry_rang
 from lib.export.event_progress import show_progress
 from lib.export.inference_parts import Columns, PartFolder, file_digest
 from lib.export.metadata import ModelMetadata, OutputDescription
+from lib.export.model_input import branch_plan, check_inputs
 from lib.export.prediction_writer import prediction_file
 from lib.export.session import ExportedModel
 from lib.export.truth_comparison import TruthComparison
@@ -91,8 +90,9 @@ def infer(options: InferenceOptions) -> InferenceResult:
     """
     model = ExportedModel.open(options.model, num_threads=options.num_threads)
     outputs = _chosen(model.metadata, options)
-    plan = _plan(model.metadata, outputs, options)
-    files = _check_inputs(options, plan)
+    values = [output.truth_branch for output in outputs if output.role == "value"] if options.compare_truth else []
+    plan = branch_plan(model.metadata, values, options.branches)
+    files = check_inputs(options.model, options.inputs, plan)
     _refuse_overwriting(options.output, files)
     source = EventInput(
         files, plan, keep=options.keep, dead="dead" in model.metadata.inputs, recover=options.recover_dead
@@ -208,27 +208,6 @@ def _chosen(metadata: ModelMetadata, options: InferenceOptions) -> list[OutputDe
     return [output for output in metadata.outputs if output.name.removesuffix(_ERROR_SUFFIX) in chosen]
 
 
-def _plan(metadata: ModelMetadata, outputs: Sequence[OutputDescription], options: InferenceOptions) -> BranchPlan:
-    values = (output for output in outputs if output.role == "value")
-    truth = tuple(output.truth_branch for output in values) if options.compare_truth else ()
-    # The names come from the model and not from a configuration that could be changed.
-    advice = BranchAdvice(tree="", npho="", time="", truth="Leave out --compare_truth", renamed="Set --branch")
-    needed = (metadata.npho_branch, metadata.time_branch, *truth, RUN, EVENT)
-    renamed = {name: it for name, it in metadata.branches.items() if name in needed} | _known(options.branches, needed)
-    return BranchPlan(
-        *(metadata.tree_name, metadata.npho_branch, metadata.time_branch, truth),
-        advice=advice,
-        renamed=tuple(sorted(renamed.items())),
-    )
-
-
-def _known(names: Mapping[str, str], needed: Sequence[str]) -> dict[str, str]:
-    for name in names:
-        if name not in needed:
-            raise DataError(f"--branch {name}: this model reads no {name!r}; nearest: {nearest(name, needed)}.")
-    return dict(names)
-
-
 def predict(
     model: ExportedModel, chunk: RawChunk, batch_size: int, *, dead: NDArray[np.bool_] | None = None
 ) -> dict[str, FloatArray]:
@@ -243,18 +222,6 @@ def predict(
     batches = [slice(start, start + batch_size) for start in range(0, len(chunk), batch_size)]
     parts = [model.run(chunk.npho[rows], chunk.time[rows], None if dead is None else dead[rows]) for rows in batches]
     return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
-
-
-def _check_inputs(options: InferenceOptions, plan: BranchPlan) -> list[FileSchema]:
-    paths = resolve_paths(options.inputs)
-    try:
-        return check_files(paths, plan)
-    except DataError as error:
-        truth = f"; for --compare_truth also {', '.join(plan.truth_branches)}" if plan.truth_branches else ""
-        raise DataError(
-            f"{error}\n{options.model} was trained on the branches {plan.npho_branch!r} and {plan.time_branch!r} of "
-            f"tree {plan.tree_name!r}, so the input must have them{truth}."
-        ) from error
 
 
 def _refuse_overwriting(output: Path, files: Sequence[FileSchema]) -> None:

@@ -87,7 +87,7 @@ def export_model(trained: TrainedModel, path: Path, options: ExportOptions | Non
         with atomic_path(path) as temporary:
             program = build_graph(model, examples, names, metadata.to_properties(), opset=options.opset)
             if options.precision == "fp16":
-                compute_in_half(program)
+                compute_in_half(program.model, {name for name, _ in model.named_buffers()})
             program.save(temporary, external_data=False)
             exported = ExportedModel.open(temporary, num_threads=torch.get_num_threads(), use_gpu=False)
             differences = check_parity(model, exported)

@@ -25,7 +25,7 @@ class TrainedModel:
     """A model as its training left it.
 
     Attributes:
-        model: In evaluation mode, on the CPU, with the averaged weights where there are some.
+        model: In evaluation mode, on the CPU.
         targets: What its heads say; empty unless it is a regressor.
         normalization: The transform of its inputs.
         checkpoint: Where it comes from.
@@ -37,8 +37,12 @@ class TrainedModel:
     checkpoint: Checkpoint
 
 
-def load_trained(path: Path) -> TrainedModel:
+def load_trained(path: Path, *, averaged: bool = True) -> TrainedModel:
     """Rebuild the model of a checkpoint.
+
+    Args:
+        path: The checkpoint.
+        averaged: Whether it gets the averaged weights, where there are some, or the last ones.
 
     Raises:
         CheckpointError: If the file is missing, damaged or of another version.
@@ -47,7 +51,7 @@ def load_trained(path: Path) -> TrainedModel:
     normalization = Normalization.from_dict(checkpoint.about["normalization"])
     targets = enabled_targets(_tasks(checkpoint, path)) if checkpoint.kind == "regressor" else []
     model = _build(checkpoint, targets, normalization, path)
-    load_weights(model, checkpoint.inference_weights, path)
+    load_weights(model, checkpoint.inference_weights if averaged else checkpoint.model, path)
     return TrainedModel(model.eval(), targets, normalization, checkpoint)
 
 

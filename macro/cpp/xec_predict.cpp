@@ -1,10 +1,10 @@
 // Prints the predictions of an exported model for events of a plain binary file.
 //
-//   xec_predict MODEL EVENTS [--batch N] [--threads N] [--workers N] [--repeat N]
+//   xec_predict MODEL EVENTS [--batch N] [--threads N] [--workers N] [--repeat N] [--output FILE]
 //
 // EVENTS holds float32 numbers: for each event 4760 photon counts, then 4760 times in seconds, then, if the model asks
 // for it, 4760 numbers that are not 0 where a sensor is dead. Each line of the answer is an event; nine digits are all
-// that a float32 has.
+// that a float32 has. With --output the answer is a file of float32 numbers, event by event.
 #include <algorithm>
 #include <chrono>
 #include <cstdio>
@@ -24,6 +24,7 @@ namespace {
 struct Options {
   std::string model;
   std::string events;
+  std::string output;
   std::size_t batch = 8;
   std::size_t threads = 1;
   std::size_t workers = 1;
@@ -46,17 +47,24 @@ Options parse(const std::vector<std::string>& arguments) {
       places.push_back(word);
       continue;
     }
+    if (word == "--output" && i + 1 < arguments.size()) {
+      options.output = arguments[++i];
+      continue;
+    }
     std::size_t* wanted = word == "--batch"     ? &options.batch
                           : word == "--threads" ? &options.threads
                           : word == "--workers" ? &options.workers
                           : word == "--repeat"  ? &options.repeat
                                                 : nullptr;
-    if (wanted == nullptr) throw xec::Error("unknown option " + word + "; there are --batch, --threads, --workers, --repeat.");
-    if (++i == arguments.size()) throw xec::Error(word + " needs a number.");
+    if (wanted == nullptr && word != "--output") {
+      throw xec::Error("unknown option " + word + "; there are --batch, --threads, --workers, --repeat, --output.");
+    }
+    if (++i == arguments.size()) throw xec::Error(word + (wanted ? " needs a number." : " needs a file."));
     *wanted = whole_number(word, arguments[i]);
   }
   if (places.size() != 2) {
-    throw xec::Error("usage: xec_predict MODEL EVENTS [--batch N] [--threads N] [--workers N] [--repeat N]");
+    throw xec::Error("usage: xec_predict MODEL EVENTS [--batch N] [--threads N] [--workers N] [--repeat N] "
+                     "[--output FILE]");
   }
   options.model = places[0];
   options.events = places[1];
@@ -137,6 +145,28 @@ void print_header(const xec::Model& model) {
   std::printf("\n");
 }
 
+void print(const xec::Model& model, const std::vector<float>& answers, std::size_t num_events) {
+  print_header(model);
+  const std::size_t width = answers.size() / num_events;
+  for (std::size_t event = 0; event < num_events; ++event) {
+    for (std::size_t i = 0; i < width; ++i) std::printf("%.9g ", static_cast<double>(answers[event * width + i]));
+    std::printf("\n");
+  }
+}
+
+void save(const std::string& path, const std::vector<float>& answers) {
+  std::ofstream file(path, std::ios::binary);
+  file.write(reinterpret_cast<const char*>(answers.data()),
+             static_cast<std::streamsize>(answers.size() * sizeof(float)));
+  if (!file.flush()) throw xec::Error(path + ": cannot be written.");
+}
+
+// The runtime takes its memory and lays out the weights in its first run.
+void warm_up(const xec::Model& model, std::size_t num_events) {
+  xec::Batch batch(model, num_events);
+  model.run(batch, num_events);
+}
+
 void run(const Options& options) {
   const xec::Model model(options.model, static_cast<int>(options.threads));
   const std::size_t numbers_per_event = (model.takes_dead() ? 3 : 2) * xec::kNumSensors;
@@ -145,13 +175,14 @@ void run(const Options& options) {
   std::size_t width = 0;
   for (const xec::Output& output : model.outputs()) width += output.width;
   std::vector<float> answers(num_events * width);
+  warm_up(model, std::min(options.batch, num_events));
   const auto start = std::chrono::steady_clock::now();
   predict_in_threads(model, events, num_events, options, answers);
   const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - start;
-  print_header(model);
-  for (std::size_t event = 0; event < num_events; ++event) {
-    for (std::size_t i = 0; i < width; ++i) std::printf("%.9g ", static_cast<double>(answers[event * width + i]));
-    std::printf("\n");
+  if (options.output.empty()) {
+    print(model, answers, num_events);
+  } else {
+    save(options.output, answers);
   }
   std::fprintf(stderr, "%.6g events/s\n", static_cast<double>(num_events * options.repeat) / seconds.count());
 }

@@ -7,8 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import torch
-from torch import nn
 
 from lib.cli.entry import run_command
 from lib.errors import CheckpointError
@@ -36,9 +34,8 @@ def test_help_is_given_either_way_it_is_called(program: list[str]) -> None:
 
 @dataclass(frozen=True)
 class Saved:
-    """What a checkpoint holds of the trained weights and its run."""
+    """What a checkpoint holds of its run."""
 
-    model: dict[str, torch.Tensor]
     kind: str = "regressor"
     run_key: str = "key"
     config: dict[str, Any] = field(default_factory=lambda: {"mlflow": {"experiment": "night"}})
@@ -46,59 +43,54 @@ class Saved:
 
 @dataclass(frozen=True)
 class Trained:
-    """A restored model: its averaged weights are 1, the last ones of its training 2."""
+    """A restored model."""
 
-    model: nn.Module
-    checkpoint: Saved
+    path: Path
+    averaged: bool
+    checkpoint: Saved = field(default_factory=Saved)
 
 
 @pytest.fixture
-def exports(monkeypatch: pytest.MonkeyPatch) -> list[tuple[float, ExportOptions]]:
-    """Replace reading and exporting; a first weight and the tasks of each export."""
-    seen: list[tuple[float, ExportOptions]] = []
-
-    def load(path: Path) -> Trained:
-        model = nn.Linear(1, 1, bias=False)
-        nn.init.ones_(model.weight)
-        return Trained(model, Saved({"weight": torch.tensor([[2.0]])}))
+def exports(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Trained, ExportOptions]]:
+    """Replace reading and exporting; what was read, and the options of each export."""
+    seen: list[tuple[Trained, ExportOptions]] = []
 
     def export(trained: Trained, path: Path, options: ExportOptions) -> ExportReport:
-        seen.append((trained.model.state_dict()["weight"].item(), options))
+        seen.append((trained, options))
         metadata = ModelMetadata("regressor", ("npho", "time"), OUTPUTS, "tree", "npho", "time", {}, "", "", "", {})
         return ExportReport(path, 2_400_000, metadata, {"energy": 3e-7, "uvwFI": 2.0e-6})
 
-    monkeypatch.setattr(restore, "load_trained", load)
+    monkeypatch.setattr(restore, "load_trained", Trained)
     monkeypatch.setattr(model_export, "export_model", export)
     return seen
 
 
 def test_the_summary_names_outputs_units_and_differences(
-    exports: list[tuple[float, ExportOptions]], capsys: pytest.CaptureFixture[str]
+    exports: list[tuple[Trained, ExportOptions]], capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["best.pth", "--output", "model.onnx", "--tasks", "energy", "uvwFI"]) == 0
-    assert exports == [(1.0, ExportOptions(tasks=["energy", "uvwFI"]))]
+    assert exports == [(Trained(Path("best.pth"), averaged=True), ExportOptions(tasks=["energy", "uvwFI"]))]
     lines = capsys.readouterr().out.splitlines()
     assert lines[0].startswith("model.onnx: 2.4 MB; ")
     assert lines[1].split() == ["energy", "energy", "GeV", "3.0e-07"]
     assert lines[2].split() == ["uvwFI", "u,", "v,", "w", "cm", "2.0e-06"]
 
 
-def test_the_last_weights_are_taken_on_request(exports: list[tuple[float, ExportOptions]]) -> None:
+def test_the_last_weights_are_taken_on_request(exports: list[tuple[Trained, ExportOptions]]) -> None:
     assert main(["best.pth", "--output", "model.onnx", "--no-ema"]) == 0
-    assert exports == [(2.0, ExportOptions(tasks=[]))]
+    assert exports == [(Trained(Path("best.pth"), averaged=False), ExportOptions(tasks=[]))]
 
 
-def test_inpainter_precision_and_opset_are_handed_on(exports: list[tuple[float, ExportOptions]]) -> None:
+def test_inpainter_precision_and_opset_are_handed_on(exports: list[tuple[Trained, ExportOptions]]) -> None:
     words = ["--inpainter", "inpainter.pth", "--precision", "fp16", "--opset", "21", "--no-ema"]
     assert main(["best.pth", "--output", "model.onnx", *words]) == 0
     ((_, options),) = exports
     assert (options.precision, options.opset) == ("fp16", 21)
-    assert options.inpainter is not None
-    assert options.inpainter.model.state_dict()["weight"].item() == 2.0
+    assert options.inpainter == Trained(Path("inpainter.pth"), averaged=False)
 
 
 def test_the_file_is_registered_on_request_with_the_run_of_its_checkpoint(
-    exports: list[tuple[float, ExportOptions]], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    exports: list[tuple[Trained, ExportOptions]], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     seen: list[tuple[object, ...]] = []
     monkeypatch.setattr(model_registration, "register_export", lambda *words: seen.append(words) or "4")
@@ -107,7 +99,7 @@ def test_the_file_is_registered_on_request_with_the_run_of_its_checkpoint(
     assert capsys.readouterr().out.splitlines()[-1] == "version 4 of night_regressor in MLflow"
 
 
-def test_int8_is_refused(exports: list[tuple[float, ExportOptions]], capsys: pytest.CaptureFixture[str]) -> None:
+def test_int8_is_refused(exports: list[tuple[Trained, ExportOptions]], capsys: pytest.CaptureFixture[str]) -> None:
     assert run_command(main, ["best.pth", "--output", "model.onnx", "--precision", "int8"]) == 2
     assert "Precision int8 is refused" in capsys.readouterr().err
     assert exports == []
