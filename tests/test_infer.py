@@ -395,6 +395,101 @@ def test_a_killed_run_goes_on_and_gives_the_same_file(
     assert {entry.name for entry in tmp_path.iterdir()} == {"p.root", "whole.root"}
 
 
+KILLED_AT_RANDOM = """
+import os, random, signal, sys, time
+from lib.export import inference
+from lib.infer import main
+from pathlib import Path
+inference.CHUNK_EVENTS = 4
+kills, output, words = int(sys.argv[1]), Path(sys.argv[2]), sys.argv[3:]
+
+def start():
+    child = os.fork()  # no other thread runs here, and the libraries are there already
+    if child == 0:
+        os._exit(main(words))
+    return child
+
+began = time.monotonic()
+assert os.waitpid(start(), 0)[1] == 0
+duration = time.monotonic() - began
+draw, killed, finished = random.Random(5), 0, [output.rename(output.with_name("whole_0.root"))]
+while killed < kills or not output.exists():
+    child = start()
+    if killed < kills:
+        time.sleep(draw.uniform(0.0, duration))
+        os.kill(child, signal.SIGKILL)
+    status = os.waitpid(child, 0)[1]
+    if os.WIFSIGNALED(status):
+        killed += 1
+        continue
+    assert status == 0
+    finished.append(output.rename(output.with_name(f"whole_{len(finished)}.root")))
+    if killed == kills:
+        break
+sys.stderr.write(f"killed {killed} times, finished {len(finished) - 1} times")
+"""
+
+
+@pytest.mark.parametrize("kills", [10, pytest.param(100, marks=[pytest.mark.slow, pytest.mark.kill])])
+def test_kills_at_any_instant_change_nothing(model: Path, data: Path, tmp_path: Path, kills: int) -> None:
+    output = tmp_path / "p.root"
+    words = arguments(model, data, output, "--compare_truth", "--keep", "uvwTruth", "--num_threads", "1")
+    run = [sys.executable, "-c", KILLED_AT_RANDOM, str(kills), str(output), *words]
+    result = subprocess.run(run, capture_output=True, text=True, check=False)
+    assert result.returncode == 0, result.stderr
+    assert f"killed {kills} times" in result.stderr
+    whole = sorted(tmp_path.glob("*.root"))
+    assert len(whole) >= 2
+    with uproot.open(whole[0]) as file:
+        expected = file["tree"].arrays(library="np")
+    assert len(expected["run"]) == 47
+    for path in whole[1:]:
+        with uproot.open(path) as file:
+            written = file["tree"].arrays(library="np")
+        assert list(written) == list(expected)
+        for name, values in written.items():
+            np.testing.assert_array_equal(values, expected[name])
+    assert {path.suffix for path in tmp_path.iterdir() if path.is_dir()} == set()
+
+
+PEAK = """
+import resource, sys
+from lib.infer import main
+assert main(sys.argv[1:]) == 0
+sys.stderr.write(f"peak {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss}")
+"""
+
+
+def peak_kib(command: Sequence[str]) -> int:
+    """Run the inference in a process of its own, and return the most memory that it had."""
+    result = subprocess.run([sys.executable, "-c", PEAK, *command], capture_output=True, text=True, check=False)
+    assert result.returncode == 0, result.stderr
+    return int(result.stderr.rpartition("peak ")[2])
+
+
+@pytest.mark.slow
+def test_memory_does_not_grow_with_the_number_of_events(model: Path, tmp_path: Path) -> None:
+    # Files that compress to nothing: what is read counts, not where it comes from.
+    events = {"npho": np.ones((10_000, 4760), np.float32), "time": np.zeros((10_000, 4760), np.float32)}
+    first = tmp_path / "in" / "00.root"
+    first.parent.mkdir()
+    with uproot.recreate(first, compression=uproot.ZSTD(1)) as file:
+        file.mktree("tree", {name: (values.dtype, values.shape[1:]) for name, values in events.items()})
+        for start in range(0, 10_000, 500):
+            file["tree"].extend({name: values[start : start + 500] for name, values in events.items()})
+    del events
+    for index in range(1, 100):
+        (first.parent / f"{index:02d}.root").hardlink_to(first)
+    peaks = []
+    for source, count in ((first, 10_000), (first.parent, 1_000_000)):
+        output = tmp_path / f"{count}.root"
+        peaks.append(peak_kib(arguments(model, source, output, "--num_threads", "1", "--batch_size", "256")))
+        with uproot.open(output) as file:
+            assert file["tree"].num_entries == count
+    # A hundred times the events; the list of parts and the baskets' places grow by some hundred bytes each.
+    assert peaks[1] < 1.05 * peaks[0], peaks
+
+
 def test_parts_of_other_inputs_are_not_taken(
     model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
