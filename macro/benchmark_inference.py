@@ -23,6 +23,7 @@ from lib.cli.schemas import RegressorConfig
 from lib.config.document import read_document
 from lib.config.loading import validate
 from lib.data.normalization import Normalization
+from lib.errors import ConfigError, nearest
 from lib.evaluation.benchmark_row import BenchmarkRow, machine_context
 from lib.export.cpp_program import build_program, run_program, write_readings
 from lib.export.inference import InferenceOptions, infer
@@ -62,6 +63,9 @@ class Bench:
 
 def build(preset: str, folder: Path, threads: int, repeat: int) -> Bench:
     """Export an untrained regressor of ``configs/regressor/<preset>.yaml`` twice."""
+    known = sorted(path.stem for path in CONFIGS.glob("*.yaml"))
+    if preset not in known:
+        raise ConfigError(f"--preset {preset}: no such preset; nearest: {nearest(preset, known)}.")
     config = validate(RegressorConfig, read_document(CONFIGS / f"{preset}.yaml"))
     normalization, targets = Normalization.from_config(config.normalization), enabled_targets(config.tasks)
     torch.manual_seed(0)
@@ -145,9 +149,11 @@ def _largest(model: PhysicalRegressor, expected: Sequence[FloatArray], values: S
 def inference_row(bench: Bench, num_events: int, folder: Path, batch: int = 32) -> BenchmarkRow:
     """Return the throughput of ``lib.infer`` from file to file, beside the bare runtime on the same events."""
     npho, time_s = generate_events(num_events, np.random.default_rng(3))
+    metadata = bench.ours.metadata
+    names = [metadata.branches.get(name, name) for name in (metadata.npho_branch, metadata.time_branch)]
     with uproot.recreate(folder / "events.root", compression=uproot.ZSTD(3)) as file:
-        file.mktree("tree", {name: np.dtype((np.float32, (4760,))) for name in ("npho", "time")})
-        file["tree"].extend({"npho": npho, "time": time_s})
+        file.mktree(metadata.tree_name, {name: np.dtype((np.float32, (4760,))) for name in names})
+        file[metadata.tree_name].extend(dict(zip(names, (npho, time_s), strict=True)))
     options = InferenceOptions(
         bench.path, [str(folder / "events.root")], folder / "p.root", batch, bench.threads, compare_truth=False
     )

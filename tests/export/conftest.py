@@ -1,8 +1,12 @@
 """One small regressor, exported once; and the metadata of one that was never trained."""
 
+import fcntl
 import logging
-from collections.abc import Iterator
+import os
+import pickle
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TypeVar
 
 import pytest
 import torch
@@ -19,6 +23,8 @@ from lib.tasks.config import ClassTaskConfig, DirectionTaskConfig, TaskConfig, T
 from lib.tasks.restore import load_trained
 from lib.tasks.targets import enabled_targets, head_scales
 from lib.training.checkpoint import Checkpoint
+
+T = TypeVar("T")
 
 TINY = {
     "stage_dims": (8,),
@@ -62,6 +68,24 @@ def save_checkpoint(model: nn.Module, config: dict[str, object], path: Path) -> 
     return path
 
 
+def made_once(path: Path, make: Callable[[], T]) -> T:
+    """Return what is kept at a path; the first process of the session that asks for it makes it."""
+    with path.with_suffix(".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not path.exists():
+            path.write_bytes(pickle.dumps(make()))
+        return pickle.loads(path.read_bytes())
+
+
+@pytest.fixture(scope="session")
+def shared_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder that every process of this test session sees."""
+    base = tmp_path_factory.getbasetemp()
+    folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "exports"
+    folder.mkdir(exist_ok=True)
+    return folder
+
+
 @pytest.fixture(autouse=True, scope="session")
 def one_thread() -> Iterator[None]:
     """Networks as small as these spend their time waiting for a second thread."""
@@ -92,8 +116,13 @@ def metadata() -> ModelMetadata:
 
 
 @pytest.fixture(scope="session")
-def regressor_checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def regressor_checkpoint(shared_folder: Path) -> Path:
     """An untrained regressor of all tasks, whose heads speak as loudly as those of a trained one."""
+    path = shared_folder / "checkpoint_best.pth"
+    return made_once(shared_folder / "checkpoint.pickle", lambda: save_regressor(path))
+
+
+def save_regressor(path: Path) -> Path:
     torch.manual_seed(0)
     config = RegressorModelConfig(**TINY, hidden_dim=8)
     targets = enabled_targets(TASKS)
@@ -110,18 +139,27 @@ def regressor_checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "model": config.model_dump(mode="json"),
         "tasks": TASKS.model_dump(mode="json"),
     }
-    return save_checkpoint(model, values, tmp_path_factory.mktemp("regressor") / "checkpoint_best.pth")
+    return save_checkpoint(model, values, path)
 
 
 @pytest.fixture(scope="session")
-def export_log() -> list[str]:
-    """What was logged, at the level of a training's log, while the report was made."""
-    return []
+def logged_export(regressor_checkpoint: Path, shared_folder: Path) -> tuple[ExportReport, list[str]]:
+    """The export of that regressor, which takes half a minute, and what was logged at a training's level meanwhile."""
+    return made_once(shared_folder / "report.pickle", lambda: export_and_listen(regressor_checkpoint))
 
 
 @pytest.fixture(scope="session")
-def report(regressor_checkpoint: Path, export_log: list[str]) -> ExportReport:
-    """The export of that regressor; takes ten seconds, so it is made once."""
+def report(logged_export: tuple[ExportReport, list[str]]) -> ExportReport:
+    return logged_export[0]
+
+
+@pytest.fixture(scope="session")
+def export_log(logged_export: tuple[ExportReport, list[str]]) -> list[str]:
+    return logged_export[1]
+
+
+def export_and_listen(regressor_checkpoint: Path) -> tuple[ExportReport, list[str]]:
+    export_log: list[str] = []
     handler = logging.Handler(logging.INFO)
     handler.emit = lambda record: export_log.append(record.getMessage())
     root = logging.getLogger()
@@ -129,10 +167,11 @@ def report(regressor_checkpoint: Path, export_log: list[str]) -> ExportReport:
     root.setLevel(logging.INFO)
     root.addHandler(handler)
     try:
-        return export_model(load_trained(regressor_checkpoint), regressor_checkpoint.with_name("model.onnx"))
+        report = export_model(load_trained(regressor_checkpoint), regressor_checkpoint.with_name("model.onnx"))
     finally:
         root.removeHandler(handler)
         root.setLevel(level)
+    return report, export_log
 
 
 @pytest.fixture(scope="session")
