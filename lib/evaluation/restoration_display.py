@@ -15,7 +15,7 @@ from lib.evaluation.restorer import Restorer
 from lib.evaluation.sensor_drawing import BoolArray, draw_sensors
 from lib.geometry.sensors import FloatArray
 
-FIGURE_SIZE: Final = (16.0, 15.0)
+FIGURE_SIZE: Final = (15.0, 12.5)
 # Five standard deviations to either side; a diverging map whose middle is pale, not grey.
 PULL_RANGE: Final = 5.0
 PULL_MAP: Final = mpl.colormaps["RdBu_r"]
@@ -69,7 +69,7 @@ def describe_restoration(shown: Mapping[str, RestoredEvent]) -> str:
 
 def draw_restoration(shown: RestoredEvent) -> Figure:
     """Draw an event four times: as measured, without what is hidden, restored, and restored minus measured."""
-    figure = Figure(figsize=FIGURE_SIZE, facecolor="white")
+    figure = Figure(figsize=FIGURE_SIZE, facecolor="white", layout="constrained")
     dead, nothing = shown.event.dead, np.zeros_like(shown.hidden)
     scale, lowest = npho_scale(shown.event)
     panels = (
@@ -81,11 +81,11 @@ def draw_restoration(shown: RestoredEvent) -> Figure:
         axes = figure.add_subplot(2, 2, place + 1)
         drawn = draw_sensors(axes, np.maximum(npho, lowest), dead=crossed, norm=scale, colours=NPHO_MAP)
         axes.set_title(f"{title}: {np.count_nonzero(crossed)} sensors missing", fontsize=13)
-        figure.colorbar(drawn, ax=axes, shrink=0.7, extend="min").set_label("photons")
+        figure.colorbar(drawn, ax=axes, shrink=0.8, extend="min").set_label("photons")
     axes = figure.add_subplot(2, 2, 4)
     norm = Normalize(-PULL_RANGE, PULL_RANGE)
     drawn = draw_sensors(axes, shown.pulls, dead=dead, norm=norm, colours=PULL_MAP)
     axes.set_title(f"restored minus measured: {np.count_nonzero(shown.hidden)} hidden sensors", fontsize=13)
-    figure.colorbar(drawn, ax=axes, shrink=0.7, extend="both").set_label("standard deviations of a photon count")
+    figure.colorbar(drawn, ax=axes, shrink=0.8, extend="both").set_label("standard deviations of a photon count")
     figure.suptitle(f"run {shown.event.run}, event {shown.event.event}", fontsize=17)
     return figure

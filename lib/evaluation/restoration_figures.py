@@ -7,6 +7,7 @@ from typing import Final
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 from lib.evaluation.restoration_table import RestorationTable, Score, binned_scores, face_scores
 from lib.evaluation.restoration_trial import CLUSTER_SIZE, DISTANCE
@@ -14,6 +15,7 @@ from lib.geometry.sensors import FloatArray
 
 COLOURS: Final = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000")
 CHARGE: Final = "charge"
+_MOST_BIAS: Final = 12.0  # per cent; beyond, nobody asks for the number
 
 Curves = Mapping[str, list[Score]]
 
@@ -118,8 +120,14 @@ def draw_quantity(shown: Mapping[str, Named], quantity: Quantity) -> Figure | No
         _line(biases, quantity, bins, lambda score: 100 * score.bias, colour, label)
     errors.set_ylabel(f"68 % of |restored \N{MINUS SIGN} {_truth_name(shown)}| over the mean (%)")
     errors.set_yscale("log")
+    # Room for the legend, and numbers instead of powers.
+    errors.set_ylim(top=2.5 * errors.get_ylim()[1])
+    errors.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+    errors.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    errors.yaxis.set_minor_formatter(NullFormatter())
     biases.set_ylabel("bias (%)")
-    biases.set_yscale("symlog", linthresh=5.0)
+    low, high = biases.get_ylim()
+    biases.set_ylim(max(low, -_MOST_BIAS), min(high, _MOST_BIAS))
     biases.axhline(0.0, color="0.4", linewidth=0.8)
     biases.set_xlabel(quantity.label)
     if quantity.is_logarithmic:

@@ -76,7 +76,8 @@ def _over_sensors(layer: nn.Module, x: Tensor) -> Tensor:
 
 def _product(weight: Tensor, x: Tensor) -> Tensor:
     """Return the products of a matrix (D, C) with matrices (B, C, N); ``matmul`` would transpose and copy them all."""
-    return torch.bmm(weight.expand(len(x), -1, -1), x)
+    # Not len(x): the exporter would take it for a constant.
+    return torch.bmm(weight.expand(x.shape[0], -1, -1), x)
 
 
 def sensor_places() -> Tensor:

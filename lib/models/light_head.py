@@ -9,6 +9,7 @@ from lib.geometry.sensors import INNER_SHAPE, NUM_MPPC
 from lib.models.event_summary import EventSummary
 from lib.models.light_field import NUM_WAY_FEATURES, PMT_WIDTH, LightField, SensorNetwork, sensor_places
 from lib.models.light_ratios import INNER_WIDTHS, PMT_WIDTHS, InnerRatios, PmtRatios
+from lib.nn.precise import without_autocast
 
 KERNEL = 7
 NUM_PATTERNS = 16
@@ -85,7 +86,7 @@ class LightHead(nn.Module):
             summary: Of the event, without the dead ones.
             tokens: Of the encoder, shape (B, T, D).
         """
-        with torch.autocast(features.device.type, enabled=False):
+        with without_autocast(features.device.type):
             return self._restore(features.float(), guess.float(), summary, tokens.float())
 
     def _restore(self, features: Tensor, guess: Tensor, summary: EventSummary, tokens: Tensor) -> Tensor:

@@ -18,16 +18,17 @@ from tests.training.sync_detector import NoHostWaits
 
 CPU = torch.device("cpu")
 KINDS = ["regressor", "mae", "inpainter"]
+MODELS = [*((kind, {}) for kind in KINDS), ("inpainter", {"head_type": "light_field", "hidden_dim": 8})]
 # These make a tensor out of numbers: without a device in its arguments it would lie on the host and keep CUDA graphs
 # from being recorded.
 FACTORIES = {"tensor", "arange", "zeros", "ones", "full", "rand", "randn", "empty", "linspace", "eye"}
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(("kind", "settings"), MODELS)
 def test_no_step_of_a_task_looks_at_a_value(
-    kind: str, tiny: dict[str, Any], normalization: Normalization, make_batch: MakeBatch
+    kind: str, settings: dict[str, Any], tiny: dict[str, Any], normalization: Normalization, make_batch: MakeBatch
 ) -> None:
-    model, task, config = assembled(kind, tiny | {"drop_path_rate": 0.2}, normalization)
+    model, task, config = assembled(kind, tiny | {"drop_path_rate": 0.2} | settings, normalization)
     batch = make_batch(4)
     runner = BatchRunner(model.train(), task, config.model_copy(update={"micro_batch": 2}), CPU)
     with NoHostWaits():
@@ -38,11 +39,11 @@ def test_no_step_of_a_task_looks_at_a_value(
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
 @pytest.mark.slow
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(("kind", "settings"), MODELS)
 def test_a_model_is_one_graph_and_stays_so(
-    kind: str, tiny: dict[str, Any], normalization: Normalization, make_batch: MakeBatch
+    kind: str, settings: dict[str, Any], tiny: dict[str, Any], normalization: Normalization, make_batch: MakeBatch
 ) -> None:
-    model, task, config = assembled(kind, tiny | {"drop_path_rate": 0.2}, normalization)
+    model, task, config = assembled(kind, tiny | {"drop_path_rate": 0.2} | settings, normalization)
     runner = BatchRunner(model.train(), task, config.model_copy(update={"micro_batch": 2}), CPU)
     torch._dynamo.reset()
     counters.clear()
