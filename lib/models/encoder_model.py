@@ -44,6 +44,9 @@ class EncoderModel(nn.Module):
         for place, stage in enumerate(stages):
             for module in stage:
                 module.requires_grad_(place < count)
+                if place >= count:
+                    # A gradient of zeros would let the weights decay.
+                    module.zero_grad(set_to_none=True)
         self.train(self.training)
 
     def layer_levels(self) -> dict[str, int]:

@@ -7,6 +7,7 @@ from typing import TypeVar, cast
 import torch
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
+from torch.utils.hooks import RemovableHandle
 
 from lib.training.distributed import largest_of_ranks, world_size
 
@@ -36,7 +37,9 @@ class GradientSync:
 
     def __init__(self, model: nn.Module) -> None:
         self._model = model
-        self._parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
+        # Those that learn now: what is frozen may thaw, and has no part in any sum until then.
+        self._parameters: list[nn.Parameter] = []
+        self._hooks: list[RemovableHandle] = []
         self._wrapper: DistributedDataParallel | None = None
         # Parameters whose gradient of this step is on its way to the other ranks.
         self._sent: set[int] = set()
@@ -48,15 +51,31 @@ class GradientSync:
         return float(world_size())
 
     def begin(self) -> None:
-        """Begin a step; with the first one of several ranks the model is wrapped, by all of them together."""
+        """Begin a step; with the first one of several ranks the model is wrapped, by all of them together.
+
+        Likewise when other parameters learn than before: a wrapper knows only those that did when it was made.
+        """
         self._sent.clear()
         self._is_open = False
-        if world_size() > 1 and self._wrapper is None:
-            self._wrapper = DistributedDataParallel(
-                _Deferred(self._model), broadcast_buffers=False, gradient_as_bucket_view=True, init_sync=False
-            )
-            for index, parameter in enumerate(self._parameters):
-                parameter.register_post_accumulate_grad_hook(lambda _, index=index: self._note(index))
+        if world_size() == 1:
+            return
+        learning = [parameter for parameter in self._model.parameters() if parameter.requires_grad]
+        if self._wrapper is None or len(learning) != len(self._parameters):
+            self._wrap(learning)
+
+    def _wrap(self, learning: list[nn.Parameter]) -> None:
+        # The hooks of an older wrapper would go on summing.
+        self._wrapper = None
+        for hook in self._hooks:
+            hook.remove()
+        self._parameters = learning
+        self._wrapper = DistributedDataParallel(
+            _Deferred(self._model), broadcast_buffers=False, gradient_as_bucket_view=True, init_sync=False
+        )
+        self._hooks = [
+            parameter.register_post_accumulate_grad_hook(lambda _, index=index: self._note(index))
+            for index, parameter in enumerate(learning)
+        ]
 
     def _note(self, index: int) -> None:
         if self._is_open:

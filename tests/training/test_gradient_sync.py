@@ -101,5 +101,24 @@ def sum_of_used(rank: int, _folder: Path) -> list[float | None]:
     return [None if one.grad is None else float(one.grad) for one in model.factors]
 
 
+def sums_while_thawing(rank: int, _folder: Path) -> list[list[float | None]]:
+    model = Branches()
+    sync, found = GradientSync(model), []
+    for frozen in ([0, 2], [2], [], [0]):
+        for index, factor in enumerate(model.factors):
+            factor.requires_grad_(index not in frozen)
+        model.zero_grad()
+        sync.begin()
+        (sync.forward(lambda: model([0, 1]), is_last=True) * sync.scale * (1.0 + rank)).backward()
+        assert sync.agree(0) == 0
+        found.append([None if one.grad is None else float(one.grad) for one in model.factors])
+    return found
+
+
+def test_what_thaws_joins_the_sum_and_what_is_frozen_has_no_part_in_it(tmp_path: Path) -> None:
+    expected = [[None, 3.0, None], [3.0, 3.0, None], [3.0, 3.0, None], [None, 3.0, None]]
+    assert run_ranks(tmp_path, 2, sums_while_thawing) == [expected] * 2
+
+
 def test_gradients_are_summed_and_a_parameter_that_no_rank_uses_has_none(tmp_path: Path) -> None:
     assert run_ranks(tmp_path, 2, sum_of_used) == [[3.0, 1.0, None]] * 2
