@@ -7,6 +7,7 @@ import numpy as np
 import torch
 from matplotlib.figure import Figure
 
+from lib.evaluation.log_axis import use_log_scale
 from lib.evaluation.predictors import Predictor, predicted_tasks
 from lib.evaluation.raw_events import RawBatch
 from lib.evaluation.residuals import task_residuals
@@ -54,7 +55,7 @@ def draw_face_weights(title: str, weights: Mapping[str, Mapping[str, tuple[Quant
         faces = list(by_face)
         values = [by_face[face][0] for face in faces]
         axes.bar(faces, [one.value for one in values], color=_COLOURS, yerr=[one.error for one in values], width=0.7)
-        axes.set_yscale("log")
+        use_log_scale(axes)
         axes.set_title(name, fontsize=11)
         axes.set_ylabel(f"change ({next(iter(by_face.values()))[1]})")
         axes.tick_params(axis="x", rotation=45)

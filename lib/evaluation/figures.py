@@ -160,8 +160,9 @@ def draw_energy_resolution(title: str, quantity: Quantity) -> Figure | None:
     axes.plot(energy, fit.resolution(1e-3 * energy), color=FIT_COLOUR, linewidth=1.8, label=_fit_label(fit))
     axes.set_xlabel(profile.axis.label)
     axes.set_ylabel(r"$\sigma_E / E$ (%)")
-    axes.set_ylim(0.0, 1.25 * float((sigma + error).max()))
-    axes.legend(frameon=False, fontsize=10)
+    axes.set_ylim(0.0, 1.1 * float((sigma + error).max()))
+    # Zero is on the axis, so the room is below the points.
+    axes.legend(frameon=False, fontsize=10, loc="lower left")
     return figure
 
 

@@ -8,6 +8,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from lib.errors import DataError
+from lib.evaluation.log_axis import use_log_scale
 from lib.evaluation.value_text import with_error
 from lib.geometry.sensors import FloatArray
 from lib.training.journal import Journal
@@ -56,7 +57,7 @@ def draw_curves(groups: Mapping[str, Sequence[Curves]]) -> Figure:
         axes.set_xlabel("epoch")
         axes.set_ylabel(_SHOWN[name][0])
         if (values > 0).all():
-            axes.set_yscale("log")
+            use_log_scale(axes)
     for axes in panels[len(names) :]:
         axes.set_axis_off()
     panels[0].legend(frameon=False, fontsize=9)

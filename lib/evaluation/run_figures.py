@@ -10,6 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from lib.evaluation.log_axis import use_log_scale
 from lib.evaluation.run_table import RunSummary, differing_settings
 
 CURVES: Final = 20
@@ -34,7 +35,7 @@ def draw_curves(curves: Mapping[str, Curve], title: str) -> Figure:
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.set_ylabel("validation loss")
     if all(loss > 0 for curve in curves.values() for _, loss in curve):
-        axes.set_yscale("log")
+        use_log_scale(axes)
     axes.set_title(title)
     axes.grid(alpha=0.25)
     axes.legend(fontsize=7, loc="center left", bbox_to_anchor=(1.01, 0.5), frameon=False)
