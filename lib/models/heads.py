@@ -12,7 +12,8 @@ class RegressionHead(nn.Module):
     """Two hidden layers over the tokens of all faces side by side, and over the summary of the event.
 
     Side by side, because where the light falls is told by which face saw it; a mean over faces would forget that.
-    With a summary, what the layers say is a correction: it is added, in units of the anchor's error, to the anchor.
+    With a summary, what the layers say is a correction: it is added, in units of the anchor's error, to the anchor; and
+    where logarithms of errors are said, they are added to the logarithm of the anchor's.
 
     Args:
         num_tokens: Tokens of an event.
@@ -46,7 +47,11 @@ class RegressionHead(nn.Module):
         if anchor is None:
             return said
         width = anchor.value.shape[1]
-        return torch.cat([anchor.value + anchor.spread * said[:, :width], said[:, width:]], dim=1)
+        values, log_errors = anchor.value + anchor.spread * said[:, :width], said[:, width:]
+        if log_errors.shape[1] == width:
+            # Predicted errors start from those of the anchor, too: 5 mm are a seventieth of the scale of v.
+            log_errors = log_errors + torch.log(anchor.spread)
+        return torch.cat([values, log_errors], dim=1)
 
 
 class SummaryBranch(nn.Module):

@@ -41,15 +41,16 @@ def test_a_head_speaks_of_an_anchor_as_of_any_value() -> None:
 
 def test_an_untrained_regressor_says_what_the_anchors_say(tiny, normalization, events, summary) -> None:
     scales = {"energy": TargetScale((0.0375,), (0.013,)), "uvwFI": TargetScale((0.0,) * 3, (14.0, 39.0, 5.0))}
-    # Twice the width: the errors that a likelihood learns have no anchor.
+    # Twice the width: the logarithms of the errors that a likelihood learns.
     model = Regressor(RegressorModelConfig(**tiny), {"energy": 2, "uvwFI": 6}, normalization, scales=scales).eval()
     for head in model.heads.values():
         torch.nn.init.zeros_(head.out.weight)
     said = model(*events)
     torch.testing.assert_close(said["energy"][:, :1] * 0.013 + 0.0375, summary.photons * GEV_PER_PHOTON)
     torch.testing.assert_close(said["uvwFI"][:, :3] * torch.tensor([14.0, 39.0, 5.0]), summary.uvw)
-    assert not said["energy"][:, 1:].any()
-    assert not said["uvwFI"][:, 3:].any()
+    torch.testing.assert_close(said["energy"][:, 1:].exp() * 0.013, 0.1 * summary.photons * GEV_PER_PHOTON)
+    errors = said["uvwFI"][:, 3:].exp() * torch.tensor([14.0, 39.0, 5.0])
+    torch.testing.assert_close(errors, torch.tensor([[0.5, 0.5, 1.0]]).expand(3, 3))
 
 
 def test_without_the_skip_path_there_is_no_anchor(tiny, normalization, events) -> None:
