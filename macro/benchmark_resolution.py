@@ -26,6 +26,7 @@ from lib.config import load_config
 from lib.data.branches import EMISSION_ANGLE, ENERGY, NPHO, TIME, TIME_TRUTH, UVW
 from lib.data.paths import resolve_paths
 from lib.evaluation.benchmark_row import BenchmarkRow, machine_context
+from lib.evaluation.bounds import quantity_bounds
 from lib.evaluation.calibration import COVERED
 from lib.evaluation.residuals import task_residuals
 from lib.evaluation.resolution import ResolutionSummary, summarize
@@ -49,15 +50,15 @@ SAMPLES: Final = {
     "test_alive": ["--events", "10000", "--run", "4", "--set", "dead.number=0"],
 }
 TRUTH: Final = {"energy": ENERGY, "timing": TIME_TRUTH, "uvwFI": UVW, "angle": EMISSION_ANGLE}
-# By quantity: name of its row, whether its width or its 68 % is quoted, and its bound (macro/estimate_bounds.py).
+# By quantity: name of its row, and whether the width of its core or its 68 % is quoted.
 ROWS: Final = {
-    "energy": ("energy_core_percent", "core", "energy"),
-    "u": ("u_core_mm", "core", "bound.u_mm"),
-    "v": ("v_core_mm", "core", "bound.v_mm"),
-    "w": ("w_core_mm", "core", "bound.w_mm"),
-    "distance": ("distance_68_mm", "68", ""),
-    "time": ("time_core_ps", "core", "bound.time_ps"),
-    "opening angle": ("opening_68_deg", "68", ""),
+    "energy": ("energy_core_percent", "core"),
+    "u": ("u_core_mm", "core"),
+    "v": ("v_core_mm", "core"),
+    "w": ("w_core_mm", "core"),
+    "distance": ("distance_68_mm", "68"),
+    "time": ("time_core_ps", "core"),
+    "opening angle": ("opening_68_deg", "68"),
 }
 BIASES: Final = {
     "energy": "energy_bias_percent",
@@ -180,10 +181,8 @@ def regressed(training: "TimedTraining[RegressorConfig]", folder: Path) -> Teste
 
 
 def bounds(seed: int) -> dict[str, float]:
-    """Return what the statistics of photons, and of the energy's containment, leave at best."""
-    found = {row.name: row.value for row in measure_bounds(SimulationConfig(), seed, 500, {})}
-    found["energy"] = float(np.hypot(found["bound.energy_percent"], found["containment.core_percent"]))
-    return found
+    """Return the least possible width of the core of each quantity."""
+    return quantity_bounds({row.name: row.value for row in measure_bounds(SimulationConfig(), seed, 500, {})})
 
 
 def _value(summary: ResolutionSummary, kind: str) -> tuple[float, float]:
@@ -197,11 +196,11 @@ def rows(
 ) -> Iterator[BenchmarkRow]:
     """Yield resolutions against the conventional ones, what dead channels cost, biases, and how right errors are."""
     found = tested.resolutions
-    for quantity, (name, kind, bound) in ROWS.items():
+    for quantity, (name, kind) in ROWS.items():
         if quantity not in found:
             continue
         (value, error), summary = _value(found[quantity], kind), found[quantity]
-        about = machine_context() | context | ({"bound": limits[bound]} if bound else {})
+        about = machine_context() | context | ({"bound": limits[quantity]} if quantity in limits else {})
         other = _value(reference[quantity], kind)[0]
         yield BenchmarkRow(name, value, summary.unit, error, other, summary.num_events, about)
         whole = _value(alive[quantity], kind)[0]

@@ -17,6 +17,7 @@ def main(arguments: Sequence[str]) -> int:
     # Torch and matplotlib take seconds to import; the help need not wait for them.
     from lib.data.config import DataConfig  # noqa: PLC0415
     from lib.data.dead_channels import read_dead_channels  # noqa: PLC0415
+    from lib.evaluation.bounds import read_bounds  # noqa: PLC0415
     from lib.evaluation.calibration_figure import describe_calibration  # noqa: PLC0415
     from lib.evaluation.comparison import format_comparison, format_summaries  # noqa: PLC0415
     from lib.evaluation.predictors import open_predictor  # noqa: PLC0415
@@ -49,7 +50,8 @@ def main(arguments: Sequence[str]) -> int:
             print(describe_calibration(calibration).replace("$\\sigma$", "sigma"))
     if options.conventional:
         conventional = conventional_summaries(options.conventional, events, list(report.evaluation.tasks), dead=dead)
-        print(format_comparison({"regressor": summaries, "conventional": conventional}), end="")
+        bounds = read_bounds(options.bounds) if options.bounds else None
+        print(format_comparison({"regressor": summaries, "conventional": conventional}, bounds), end="")
     print(f"{len(report.paths)} files in {options.output_dir}")
     return EXIT_DONE
 
@@ -65,9 +67,15 @@ def _parse(arguments: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--fiducial", action="store_true", help="only events that convert in the fiducial volume")
     parser.add_argument("--cut", help='only events that fulfil this, such as "energyTruth > 0.05"')
     parser.add_argument("--conventional", type=Path, metavar="X.npz", help="compare with a fitted reconstruction")
+    parser.add_argument(
+        "--bounds", type=Path, metavar="X.jsonl", help="the same with bounds, from macro/estimate_bounds.py"
+    )
     parser.add_argument("--run_name", help="end of the names of all files; by default the name of the model's file")
     parser.add_argument("--batch_size", type=int, default=256, help="events at a time")
-    return parser.parse_args(arguments)
+    options = parser.parse_args(arguments)
+    if options.bounds and not options.conventional:
+        parser.error("--bounds is a column of the table that --conventional asks for")
+    return options
 
 
 if __name__ == "__main__":

@@ -23,16 +23,27 @@ def summarize_tasks(predicted: Quantities, true: Quantities) -> list[ResolutionS
     ]
 
 
-def format_comparison(columns: Mapping[str, Sequence[ResolutionSummary]]) -> str:
-    """Return a table of the 68 % of each quantity, one column per reconstruction, each with its error.
+def format_comparison(
+    columns: Mapping[str, Sequence[ResolutionSummary]], bounds: Mapping[str, float] | None = None
+) -> str:
+    """Return tables of the core and of the 68 % of each quantity, one column per reconstruction, with errors.
 
     Args:
         columns: Resolutions by name of the reconstruction; a quantity that one of them lacks stays empty there.
+        bounds: Least possible width of the core, by quantity, as a column of its own.
     """
     names = list(columns)
     by_name = {name: {summary.name: summary for summary in summaries} for name, summaries in columns.items()}
     quantities = {(summary.name, summary.unit): None for summaries in columns.values() for summary in summaries}
-    lines = [f"{'68 % of |residual|':22s}" + "".join(f"{name:>24s}" for name in names)]
+    heads = "".join(f"{name:>24s}" for name in names)
+    lines = [f"{'core sigma':22s}{heads}" + (f"{'bound':>12s}" if bounds else "")]
+    for quantity, unit in quantities:
+        found = [by_name[name].get(quantity) for name in names]
+        if any(one is not None and one.core is not None for one in found):
+            cells = "".join(f"{_core_cell(one):>24s}" for one in found)
+            least = (f"{bounds[quantity]:12.3g}" if quantity in bounds else " " * 12) if bounds else ""
+            lines.append(f"{f'{quantity} ({unit})':22s}{cells}{least}")
+    lines += ["", f"{'68 % of |residual|':22s}{heads}"]
     for quantity, unit in quantities:
         cells = "".join(f"{_cell(by_name[name].get(quantity)):>24s}" for name in names)
         lines.append(f"{f'{quantity} ({unit})':22s}{cells}")
@@ -49,6 +60,10 @@ def format_summaries(summaries: Sequence[ResolutionSummary]) -> str:
         name = f"{summary.name} ({summary.unit})"
         lines.append(f"{name:20s}{sigma:>20s}{_cell(summary):>20s}{bias:>20s}{summary.num_events:>10d}")
     return "\n".join(lines) + "\n"
+
+
+def _core_cell(summary: ResolutionSummary | None) -> str:
+    return "" if summary is None or summary.core is None else _with_error(summary.core.sigma, summary.core.sigma_error)
 
 
 def _cell(summary: ResolutionSummary | None) -> str:

@@ -19,11 +19,26 @@ def test_every_quantity_of_every_task_is_summarized() -> None:
 def test_a_column_per_reconstruction_and_a_gap_where_one_says_nothing() -> None:
     both = summarize_tasks({"energy": TRUE["energy"] * 1.02, "uvwFI": TRUE["uvwFI"] + 0.5}, TRUE)
     one = summarize_tasks({"energy": TRUE["energy"] * 1.04}, TRUE)
-    lines = format_comparison({"network": both, "simple": one}).splitlines()
-    assert lines[0].split() == ["68", "%", "of", "|residual|", "network", "simple"]
-    assert lines[1].split() == ["energy", "(%)", "2", "+-", "0", "4", "+-", "0"]
-    assert lines[2].split() == ["u", "(mm)", "5", "+-", "0"]
-    assert len({len(line) for line in lines}) == 1
+    cores, quantiles = (
+        table.splitlines() for table in format_comparison({"network": both, "simple": one}).split("\n\n")
+    )
+    assert cores[0].split() == ["core", "sigma", "network", "simple"]
+    assert [line.split()[0] for line in cores[1:]] == ["energy", "u", "v", "w"]
+    assert quantiles[0].split() == ["68", "%", "of", "|residual|", "network", "simple"]
+    assert quantiles[1].split() == ["energy", "(%)", "2", "+-", "0", "4", "+-", "0"]
+    assert quantiles[2].split() == ["u", "(mm)", "5", "+-", "0"]
+    assert quantiles[5].split()[0] == "distance"
+    assert len({len(line) for line in cores + quantiles}) == 1
+
+
+def test_bounds_stand_beside_the_cores_that_have_one() -> None:
+    found = summarize_tasks(
+        {"uvwFI": np.random.default_rng(0).normal(0.0, 0.2, (4000, 3))}, {"uvwFI": np.zeros((4000, 3))}
+    )
+    cores = format_comparison({"network": found}, {"u": 0.42, "energy": 0.8}).split("\n\n")[0].splitlines()
+    assert cores[0].split()[-1] == "bound"
+    assert cores[1].split()[-1] == "0.42"
+    assert cores[2].split()[-2] == "+-"
 
 
 def test_the_table_of_one_reconstruction_gives_core_68_and_bias() -> None:

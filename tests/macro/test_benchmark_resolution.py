@@ -42,13 +42,13 @@ def arguments(samples: Path, minutes: float) -> list[str]:
 def test_every_row_has_a_value_and_the_conventional_one(
     samples: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    limits = dict.fromkeys(["energy", "bound.u_mm", "bound.v_mm", "bound.w_mm", "bound.time_ps"], 0.7)
+    limits = dict.fromkeys(["energy", "u", "v", "w", "time"], 0.7)
     monkeypatch.setattr(benchmark_resolution, "bounds", lambda seed: limits)
     # A second per step, whatever the machine is busy with: an epoch of 100 steps fits once into 150 seconds.
     monkeypatch.setattr(timed_training, "processor_clock", lambda cores: itertools.count().__next__)
     assert benchmark_resolution.main(arguments(samples, 2.5)) == EXIT_DONE
     found = {row["name"]: row for row in map(json.loads, capsys.readouterr().out.splitlines())}
-    names = {name for name, _, _ in benchmark_resolution.ROWS.values()}
+    names = {name for name, _ in benchmark_resolution.ROWS.values()}
     dead = {f"dead_channels.{name}" for name in names}
     components = ["theta", "phi", "energy", "time", "u", "v", "w"]
     errors = {f"{what}.{name}" for what in ("calibration", "coverage") for name in components}
@@ -70,7 +70,7 @@ def test_bounds_lie_below_what_is_reached() -> None:
     limits = benchmark_resolution.bounds(1)
     # Photon statistics of 0.42 % and what leaks out.
     assert 0.42 < limits["energy"] < 1.0
-    assert limits["bound.time_ps"] == pytest.approx(46.0, rel=0.1)
+    assert limits["time"] == pytest.approx(46.0, rel=0.1)
 
 
 def test_a_time_too_short_for_an_epoch_is_refused(samples: Path) -> None:

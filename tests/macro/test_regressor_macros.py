@@ -1,5 +1,6 @@
 """The macros that judge a regressor must give the promised files, from a checkpoint and from its tables alone."""
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -7,18 +8,23 @@ import pytest
 import torch
 from matplotlib.figure import Figure
 
+from lib.baselines.conventional import ConventionalReconstruction
+from lib.data.branches import ENERGY, NPHO, TIME, TIME_TRUTH, UVW
 from lib.data.config import NormalizationConfig
 from lib.data.dead_channels import read_dead_channels
 from lib.data.normalization import Normalization
 from lib.errors import DataError, UserError
 from lib.evaluation import run_report, worst_events
+from lib.evaluation.bounds import CONTAINMENT
 from lib.evaluation.prediction_table import find_tables, read_tables
 from lib.models.config import RegressorModelConfig
 from lib.models.regressor import Regressor
+from lib.simulate import main as simulate
 from lib.tasks.config import TasksConfig
 from lib.tasks.targets import enabled_targets
 from lib.training.checkpoint import Checkpoint
 from macro.compare_runs import main as compare_runs
+from macro.reconstruct_conventional import read_branches
 from macro.regenerate_resolution_plots import main as regenerate
 from macro.validate_regressor import main as validate
 from tests.data.root_files import make_events, write_root
@@ -87,6 +93,28 @@ def test_a_checkpoint_gives_every_file_and_its_tables_give_the_figures_again(
     assert (tmp_path / "c.pdf").read_bytes().startswith(b"%PDF")
     with pytest.raises(UserError, match="have the same name"):
         compare_runs([str(tmp_path / "out"), str(tmp_path / "out")])
+
+
+@pytest.mark.usefixtures("quick")
+def test_conventional_and_bound_stand_beside_the_regressor(
+    checkpoint: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    simulate(["--output", str(tmp_path / "fit"), "--events", "300", "--seed", "1"])
+    (fit,) = (tmp_path / "fit").glob("*.root")
+    sample = read_branches(fit, [NPHO, TIME, ENERGY, TIME_TRUTH, UVW], "tree")
+    ConventionalReconstruction.fit(sample[NPHO], sample[TIME], sample).save(tmp_path / "conventional.npz")
+    names = ("u_mm", "v_mm", "w_mm", "energy_percent", "time_ps")
+    rows = [{"name": f"bound.{name}", "value": 0.3} for name in names] + [{"name": CONTAINMENT, "value": 0.4}]
+    (tmp_path / "bounds.jsonl").write_text("\n".join(json.dumps(row) for row in rows))
+    bounds = ("--bounds", str(tmp_path / "bounds.jsonl"))
+    run(checkpoint, tmp_path / "out", "--conventional", str(tmp_path / "conventional.npz"), *bounds)
+    cores = capsys.readouterr().out.split("core sigma")[-1].splitlines()
+    assert cores[0].split() == ["regressor", "conventional", "bound"]
+    assert cores[1].split()[0] == "energy"
+    assert cores[1].split()[-1] == "0.5"
+    with pytest.raises(SystemExit, match="2"):
+        run(checkpoint, tmp_path / "out", *bounds)
+    assert "--bounds is a column of the table" in capsys.readouterr().err
 
 
 @pytest.mark.slow
