@@ -26,8 +26,8 @@ METADATA_TREE: Final = "metadata"
 MASK_KINDS: Final[tuple[MaskKind, ...]] = get_args(MaskKind)
 """The column mask_kind counts along this."""
 
-ROWS_PER_BASKET: Final = 200_000
-"""Rows that are held back, so that a reader finds few large baskets; 20 MB."""
+ROWS_PER_BASKET: Final = 100_000
+"""Rows that are held back, so that a reader finds few large baskets; 6 MB."""
 
 Columns = dict[str, NDArray[Any]]
 
