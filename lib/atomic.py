@@ -1,5 +1,6 @@
 """Files that appear under their final name only when they are whole."""
 
+import glob
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -32,6 +33,12 @@ def atomic_path(path: Path, check: Callable[[Path], None] | None = None) -> Iter
         _flush(path.parent, os.O_RDONLY)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def remove_partial(path: Path) -> None:
+    """Remove what killed processes left of a file; for its only writer, since others' work would go too."""
+    for left in path.parent.glob(f".{glob.escape(path.stem)}.*.partial{glob.escape(path.suffix)}"):
+        left.unlink(missing_ok=True)
 
 
 def _flush(path: Path, flags: int) -> None:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from lib.atomic import atomic_path
+from lib.atomic import atomic_path, remove_partial
 
 
 def test_a_file_gets_its_name_when_it_is_whole(tmp_path: Path) -> None:
@@ -31,3 +31,11 @@ def test_a_failed_write_leaves_the_older_file_and_no_rest(tmp_path: Path) -> Non
 def test_a_block_that_writes_nothing_fails(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError), atomic_path(tmp_path / "result.csv"):
         pass
+
+
+def test_what_a_killed_writer_left_is_removed_and_nothing_else(tmp_path: Path) -> None:
+    left, others = [".x[1].77.partial.root"], [".x1.77.partial.root", ".x[1].77.partial.onnx", "x[1].root"]
+    for name in (*left, *others):
+        (tmp_path / name).touch()
+    remove_partial(tmp_path / "x[1].root")
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted(others)

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lib.atomic import atomic_path
+from lib.atomic import atomic_path, remove_partial
 from lib.errors import DataError
 
 logger = logging.getLogger(__name__)
@@ -49,6 +49,7 @@ class PartFolder:
             raise DataError(
                 f"{output}: another process is writing it. Wait for it, or choose another --output."
             ) from None
+        remove_partial(output)
         self._begin(json.dumps(identity, sort_keys=True))
 
     def _begin(self, identity: str) -> None:
