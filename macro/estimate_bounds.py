@@ -13,7 +13,7 @@ import numpy as np
 from lib.cli.entry import EXIT_DONE, run_command
 from lib.evaluation.benchmark_row import BenchmarkRow
 from lib.evaluation.resolution import core_sigma
-from lib.simulation.bounds import statistical_bounds
+from lib.simulation.bounds import NOMINAL_BOUNDS, statistical_bounds
 from lib.simulation.config import SimulationConfig
 from lib.simulation.events import BLOCK_EVENTS, EventSimulator
 from lib.simulation.presets import build_config
@@ -22,11 +22,11 @@ from lib.simulation.voxels import merge_deposits
 _STEP = 50
 # Photon statistics of the default preset, for comparison.
 REFERENCES = {
-    "bound.u_mm": 0.42,
-    "bound.v_mm": 0.38,
-    "bound.w_mm": 0.42,
+    "bound.u_mm": NOMINAL_BOUNDS["u"],
+    "bound.v_mm": NOMINAL_BOUNDS["v"],
+    "bound.w_mm": NOMINAL_BOUNDS["w"],
     "bound.energy_percent": 0.42,
-    "bound.time_ps": 46.0,
+    "bound.time_ps": NOMINAL_BOUNDS["time"],
 }
 
 

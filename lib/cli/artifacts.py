@@ -9,6 +9,7 @@ from lib.data.batch import EventBatch
 from lib.errors import ExportError, UserError
 from lib.evaluation.predictors import TorchPredictor
 from lib.evaluation.raw_events import RawEvents
+from lib.evaluation.reference import fit_conventional, write_conventional
 from lib.evaluation.run_report import write_report
 from lib.export.model_export import export_model
 from lib.report.run_folder import read_run
@@ -65,6 +66,9 @@ def _write_report(config: RegressorConfig, trainer: Trainer[EventBatch], recorde
     events = RawEvents(config.data, predictor.truth_branches)
     for path in write_report(predictor, events, recorder.folder, run_name).paths:
         recorder.record_artifact(path)
+    if config.checkpoint.compare_conventional and (fitted := fit_conventional(config.data)):
+        logger.info("reconstructing the validation events conventionally, for comparison")
+        write_conventional(fitted, events, recorder.folder, run_name, list(predictor.truth_branches))
 
 
 def _export(recorder: RunRecorder, run_name: str, model_name: str) -> None:

@@ -18,6 +18,8 @@ from lib.evaluation.sensor_drawing import (
     FRAME_COLOUR,
     LABEL_COLOUR,
     NO_VALUE_COLOUR,
+    PREDICTED_MARKER,
+    TRUE_MARKER,
     BoolArray,
     draw_sensors,
     mark_position,
@@ -48,6 +50,7 @@ class DisplayedEvent:
         event: Event number.
         energy_gev: True energy of the photon, None where unknown.
         uvw: True first interaction in cm, shape (3,), None where unknown.
+        predicted_uvw: Predicted first interaction in cm, shape (3,), None where none was predicted.
     """
 
     npho: FloatArray
@@ -56,6 +59,7 @@ class DisplayedEvent:
     event: int
     energy_gev: float | None = None
     uvw: FloatArray | None = None
+    predicted_uvw: FloatArray | None = None
 
     @property
     def dead(self) -> BoolArray:
@@ -87,9 +91,10 @@ def draw_event(event: DisplayedEvent) -> Figure:
     times = draw_sensors(time_axes, time_ns, dead=dead, norm=time_scale(time_ns), colours=TIME_MAP)
     _add_colour_bar(figure, time_axes, times, "time after the median (ns)", extend="both")
 
-    if event.uvw is not None:
-        for axes in (npho_axes, time_axes):
-            mark_position(axes, event.uvw)
+    for axes in (npho_axes, time_axes):
+        for marker, point in ((TRUE_MARKER, event.uvw), (PREDICTED_MARKER, event.predicted_uvw)):
+            if point is not None:
+                mark_position(axes, point, marker)
     _add_titles(figure, event, median)
     _add_legend(figure, event)
     return figure
@@ -153,8 +158,10 @@ def _add_legend(figure: Figure, event: DisplayedEvent) -> None:
         Patch(facecolor=DEAD_COLOUR, label=f"dead channel ({np.count_nonzero(event.dead)})"),
         Patch(facecolor=NO_VALUE_COLOUR, edgecolor=FRAME_COLOUR, label="no time"),
     ]
-    if event.uvw is not None:
-        ring = Line2D([], [], marker="o", markersize=11, fillstyle="none", color="black", linestyle="none")
-        ring.set_label("true first interaction")
-        handles.append(ring)
-    figure.legend(handles=handles, loc="lower left", bbox_to_anchor=(0.005, 0.0), ncols=3, frameon=False, fontsize=11)
+    points = ((TRUE_MARKER, event.uvw, "true"), (PREDICTED_MARKER, event.predicted_uvw, "predicted"))
+    for marker, point, name in points:
+        if point is not None:
+            sign = Line2D([], [], marker=marker, markersize=11, fillstyle="none", color="black", linestyle="none")
+            sign.set_label(f"{name} first interaction")
+            handles.append(sign)
+    figure.legend(handles=handles, loc="lower left", bbox_to_anchor=(0.005, 0.0), ncols=4, frameon=False, fontsize=11)

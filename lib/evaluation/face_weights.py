@@ -1,12 +1,16 @@
 """How much each face matters: how far predictions move when it is not read."""
 
+import csv
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Final
 
 import numpy as np
 import torch
 from matplotlib.figure import Figure
 
+from lib.atomic import atomic_path
+from lib.errors import DataError
 from lib.evaluation.log_axis import use_log_scale
 from lib.evaluation.predictors import Predictor, predicted_tasks
 from lib.evaluation.raw_events import RawBatch
@@ -15,6 +19,7 @@ from lib.evaluation.resolution import Quantile, quantile_68
 from lib.geometry.sensors import FACE_NAMES, FloatArray, nominal_sensors
 
 _COLOURS: Final = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")
+_COLUMNS: Final = ("quantity", "face", "change", "error", "unit")
 # One number of each task is enough to see which face it lives on.
 _SHOWN: Final = {
     "energy": "energy",
@@ -43,6 +48,42 @@ def face_weights(predictor: Predictor, batches: Sequence[RawBatch]) -> dict[str,
         partial = [predictor.predict(batch.npho, batch.time) for batch in blinded]
         for name, (values, unit) in _changes(predicted_tasks(predictor), partial, whole).items():
             found.setdefault(name, {})[face] = (quantile_68(values[np.isfinite(values)]), unit)
+    return found
+
+
+def weights_path(folder: Path, run_name: str) -> Path:
+    """Return where the face weights of a run are written as a table."""
+    return folder / f"face_weights_{run_name}.csv"
+
+
+def write_face_weights(path: Path, weights: Mapping[str, Mapping[str, tuple[Quantile, str]]]) -> None:
+    """Write one line per quantity and face, for the page of the run."""
+    with atomic_path(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        writer.writerow(_COLUMNS)
+        writer.writerows(
+            [quantity, face, change.value, change.error, unit]
+            for quantity, by_face in weights.items()
+            for face, (change, unit) in by_face.items()
+        )
+
+
+def read_face_weights(path: Path) -> dict[str, dict[str, tuple[Quantile, str]]]:
+    """Return what ``write_face_weights`` wrote; nothing where there is no such file.
+
+    Raises:
+        DataError: If it is another file.
+    """
+    found: dict[str, dict[str, tuple[Quantile, str]]] = {}
+    if not path.exists():
+        return found
+    try:
+        with path.open(newline="", encoding="utf-8") as file:
+            for row in csv.DictReader(file):
+                quantity, face, change, error, unit = (row[name] for name in _COLUMNS)
+                found.setdefault(quantity, {})[face] = (Quantile(float(change), float(error)), unit)
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise DataError(f"{path}: is no table of face weights ({error!r}). Remove it to report without it.") from error
     return found
 
 

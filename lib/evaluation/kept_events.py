@@ -11,9 +11,10 @@ import numpy as np
 from lib.atomic import atomic_path
 from lib.errors import DataError
 from lib.evaluation.event_display import DisplayedEvent
-from lib.geometry.sensors import NUM_SENSORS
+from lib.geometry.sensors import NUM_SENSORS, FloatArray
 
-_WIDTHS: Final = {"npho": (NUM_SENSORS,), "time": (NUM_SENSORS,), "uvw": (3,)}
+_WIDTHS: Final = {"npho": (NUM_SENSORS,), "time": (NUM_SENSORS,), "uvw": (3,), "predicted_uvw": (3,)}
+_NAMES: Final = (*_WIDTHS, "run", "event", "energy", "reason")
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,7 +28,6 @@ class KeptEvent:
 def write_kept_events(path: Path, kept: Sequence[KeptEvent]) -> None:
     """Write events as one NumPy archive; truth that is unknown becomes NaN."""
     events = [one.event for one in kept]
-    unknown = np.full(3, np.nan)
     with atomic_path(path) as temporary, temporary.open("wb") as file:
         np.savez_compressed(
             file,
@@ -36,7 +36,8 @@ def write_kept_events(path: Path, kept: Sequence[KeptEvent]) -> None:
             run=np.array([event.run for event in events], np.int64),
             event=np.array([event.event for event in events], np.int64),
             energy=np.array([np.nan if event.energy_gev is None else event.energy_gev for event in events]),
-            uvw=np.array([unknown if event.uvw is None else event.uvw for event in events]).reshape(-1, 3),
+            uvw=_points([event.uvw for event in events]),
+            predicted_uvw=_points([event.predicted_uvw for event in events]),
             reason=np.array([one.reason for one in kept], dtype=np.str_),
         )
 
@@ -49,7 +50,7 @@ def read_kept_events(path: Path) -> list[KeptEvent]:
     """
     try:
         with np.load(path, allow_pickle=False) as archive:
-            found = {name: archive[name] for name in ("npho", "time", "run", "event", "energy", "uvw", "reason")}
+            found = {name: archive[name] for name in _NAMES}
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
         raise DataError(f"{path}: cannot be read ({error}). Remove it to report without these events.") from error
     count = len(found["run"])
@@ -65,9 +66,19 @@ def read_kept_events(path: Path) -> list[KeptEvent]:
                 run=int(found["run"][row]),
                 event=int(found["event"][row]),
                 energy_gev=float(found["energy"][row]) if np.isfinite(found["energy"][row]) else None,
-                uvw=found["uvw"][row] if np.isfinite(found["uvw"][row]).all() else None,
+                uvw=_point(found["uvw"][row]),
+                predicted_uvw=_point(found["predicted_uvw"][row]),
             ),
             str(found["reason"][row]),
         )
         for row in range(count)
     ]
+
+
+def _points(points: Sequence[FloatArray | None]) -> FloatArray:
+    """Return points as rows, shape (N, 3), NaN where unknown."""
+    return np.array([np.full(3, np.nan) if point is None else point for point in points]).reshape(-1, 3)
+
+
+def _point(row: FloatArray) -> FloatArray | None:
+    return row if np.isfinite(row).all() else None

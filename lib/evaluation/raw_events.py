@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Final
+from typing import Final, Literal
 
 import numpy as np
 import torch
@@ -64,10 +64,7 @@ class RawEvents:
 
     def __init__(self, config: DataConfig, truth_branches: dict[str, str]) -> None:
         self._branches = {**_known_truth(config, list(truth_branches.values())), **truth_branches}
-        # A packed cache holds normalized events, so it is of no use here.
-        uncached = config.model_copy(update={"cache": "off", "num_workers": 0})
-        names = list(dict.fromkeys(self._branches.values()))
-        self._stream: EventStream = open_stream(uncached, _AS_MEASURED, names, split="validation", seed=0)
+        self._stream = open_as_measured(config, list(self._branches.values()), "validation")
 
     @property
     def num_events(self) -> int:
@@ -81,6 +78,24 @@ class RawEvents:
             npho, time = batch.x[real].unbind(dim=-1)
             true = {name: batch.truth[branch][real].numpy() for name, branch in self._branches.items()}
             yield RawBatch(npho, time, true, batch.run[real].numpy(), batch.event[real].numpy())
+
+
+def open_as_measured(
+    config: DataConfig, truth_branches: Sequence[str], split: Literal["train", "validation"]
+) -> EventStream:
+    """Return the events of a split, photons and seconds in place of normalized inputs.
+
+    Args:
+        config: Says which files, branches and selection.
+        truth_branches: Truth to read.
+        split: Which files.
+
+    Raises:
+        DataError: If a file cannot serve.
+    """
+    # A packed cache holds normalized events, so it is of no use here.
+    uncached = config.model_copy(update={"cache": "off", "num_workers": 0})
+    return open_stream(uncached, _AS_MEASURED, list(dict.fromkeys(truth_branches)), split=split, seed=0)
 
 
 def _known_truth(config: DataConfig, needed: Sequence[str]) -> dict[str, str]:

@@ -1,7 +1,7 @@
 """Everything there is to see of a regressor: predictions, resolutions, saliency, face weights, worst events."""
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -9,7 +9,7 @@ from typing import Final
 from torch import Tensor
 
 from lib.evaluation.evaluation import RegressionEvaluation
-from lib.evaluation.face_weights import draw_face_weights, face_weights
+from lib.evaluation.face_weights import draw_face_weights, face_weights, weights_path, write_face_weights
 from lib.evaluation.figure_file import save_figure, save_figures
 from lib.evaluation.figures import draw_task
 from lib.evaluation.prediction_table import EventColumns, prediction_tables, table_path
@@ -66,9 +66,7 @@ def write_report(
                 sample.append(batch)
     report.paths.extend(table_path(folder, task, run_name) for task in tasks)
     report.paths.extend(write_resolutions(report.evaluation, folder, run_name))
-    weights = folder / f"face_weights_{run_name}.pdf"
-    save_figure(draw_face_weights(run_name, face_weights(predictor, sample)), weights)
-    report.paths.append(weights)
+    report.paths.extend(_write_face_weights(predictor, sample, folder, run_name))
     if isinstance(predictor, TorchPredictor):
         profile = folder / f"saliency_profile_{run_name}.pdf"
         save_figures(draw_saliency(run_name, saliency(predictor, sample)), profile)
@@ -87,6 +85,17 @@ def write_resolutions(evaluation: RegressionEvaluation, folder: Path, run_name: 
         save_figures(draw_task(f"{name}, {run_name}", task), path)
         paths.append(path)
     return paths
+
+
+def _write_face_weights(
+    predictor: Predictor, sample: Sequence[RawBatch], folder: Path, run_name: str
+) -> tuple[Path, Path]:
+    """Write face weights as a figure and as a table, and return both paths."""
+    figure, table = folder / f"face_weights_{run_name}.pdf", weights_path(folder, run_name)
+    weights = face_weights(predictor, sample)
+    save_figure(draw_face_weights(run_name, weights), figure)
+    write_face_weights(table, weights)
+    return figure, table
 
 
 def _alive(events: RawEvents, dead: Tensor | None) -> Iterator[RawBatch]:

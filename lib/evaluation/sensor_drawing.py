@@ -18,6 +18,9 @@ DEAD_COLOUR: Final = "#b5bcc4"
 NO_VALUE_COLOUR: Final = "#f1f3f5"
 FRAME_COLOUR: Final = "#c3c9d0"
 LABEL_COLOUR: Final = "#5b6570"
+# Shapes of the true and of the predicted point.
+TRUE_MARKER: Final = "o"
+PREDICTED_MARKER: Final = "D"
 
 FACE_LABELS: Final = {
     "inner": "inner (MPPC)",
@@ -56,18 +59,19 @@ def draw_sensors(
     return measured
 
 
-def mark_position(axes: Axes, uvw: FloatArray) -> None:
+def mark_position(axes: Axes, uvw: FloatArray, marker: str = TRUE_MARKER) -> None:
     """Mark a point of the xenon on the inner face in front of it and on the outer face behind it.
 
     Args:
         axes: Axes on which sensors were drawn.
         uvw: Detector coordinates in cm, shape (3,).
+        marker: Its shape, so that truth and prediction are told apart without colour.
     """
     for face in ("inner", "outer"):
         x, y = unrolled_uvw(uvw, face)
         # Black on white shows on any colour; the ring leaves the shower's core visible.
         for colour, width in (("white", 3.6), ("black", 1.6)):
-            axes.plot([x], [y], "o", markersize=17, fillstyle="none", color=colour, markeredgewidth=width)
+            axes.plot([x], [y], marker, markersize=17, fillstyle="none", color=colour, markeredgewidth=width)
 
 
 def _patches(selected: BoolArray) -> list[Patch]:

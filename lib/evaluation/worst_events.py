@@ -48,7 +48,8 @@ class WorstEvents:
         table = np.nan_to_num(np.stack(list(scores.values()), axis=1), nan=0.0, posinf=0.0, neginf=0.0)
         for row in np.argsort(-table.max(axis=1))[:NUM_WORST].tolist():
             column = int(table[row].argmax())
-            self._offer(float(table[row, column]), names[column], batch, row)
+            event = _displayed(batch, row, predicted.get("uvwFI"))
+            self._offer(float(table[row, column]), names[column], event)
 
     def write(self, folder: Path, run_name: str) -> list[Path]:
         """Write ``worst_events/worst_event_<NN>_<run>.pdf``, the worst first, and return the paths.
@@ -66,13 +67,13 @@ class WorstEvents:
             paths.append(path)
         return paths
 
-    def _offer(self, score: float, name: str, batch: RawBatch, row: int) -> None:
+    def _offer(self, score: float, name: str, event: DisplayedEvent) -> None:
         self._seen += 1
         if len(self._kept) == NUM_WORST and score <= self._kept[0].score:
             return
         unit = {"energy": "%", "time": "ps", "distance": "mm", "opening angle": "deg"}[name]
         reason = f"worst in {name}: off by {score * _USUAL[name]:.3g} {unit}"
-        ranked = _Ranked(score, -self._seen, _displayed(batch, row), reason)
+        ranked = _Ranked(score, -self._seen, event, reason)
         push = heapq.heappush if len(self._kept) < NUM_WORST else heapq.heappushpop
         push(self._kept, ranked)
 
@@ -99,7 +100,7 @@ def _scores(predicted: Mapping[str, FloatArray], true: Mapping[str, FloatArray])
     return {found.name: np.abs(found.values) / _USUAL[found.name] for found in residuals if found.name in _USUAL}
 
 
-def _displayed(batch: RawBatch, row: int) -> DisplayedEvent:
+def _displayed(batch: RawBatch, row: int, predicted_uvw: FloatArray | None) -> DisplayedEvent:
     return DisplayedEvent(
         npho=batch.npho[row].numpy().copy(),
         time=batch.time[row].numpy().copy(),
@@ -107,4 +108,5 @@ def _displayed(batch: RawBatch, row: int) -> DisplayedEvent:
         event=int(batch.event[row]),
         energy_gev=float(batch.true["energy"][row, 0]) if "energy" in batch.true else None,
         uvw=batch.true["uvwFI"][row].astype(np.float64) if "uvwFI" in batch.true else None,
+        predicted_uvw=None if predicted_uvw is None else predicted_uvw[row].astype(np.float64),
     )

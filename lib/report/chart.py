@@ -1,7 +1,7 @@
 """Small line charts and histograms as inline SVG, in the colours of the page."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -28,11 +28,13 @@ class Series:
         label: Its name in the legend.
         x: Places along the axis, ascending.
         y: Values; those that are not finite leave a gap.
+        errors: Statistical error of each value; none by default.
     """
 
     label: str
     x: Sequence[float]
     y: Sequence[float]
+    errors: Sequence[float] = ()
 
 
 @dataclass(frozen=True)
@@ -74,7 +76,8 @@ def line_chart(title: str, y_label: str, series: Sequence[Series], *, x_label: s
     y_axis = _value_axis(values, HEIGHT - BOTTOM, TOP)
     parts = [_frame(x_axis, y_axis, x_label, y_label)]
     for number, (one, curve) in enumerate(zip(series, points, strict=True)):
-        parts.append(_curve(one.label, curve, (x_axis, y_axis), f"series-{number % NUM_STYLES}"))
+        bars = _error_bars(one, x_axis, y_axis)
+        parts.append(_curve(one.label, curve, (x_axis, y_axis), f"series-{number % NUM_STYLES}", bars))
     return _figure(title, _spoken(series, points), [*parts, legend], HEIGHT + height)
 
 
@@ -97,30 +100,80 @@ def histogram(title: str, x_label: str, counts: Sequence[float], edges: Sequence
     return _figure(title, spoken, [_frame(x_axis, y_axis, x_label, "events"), path], HEIGHT)
 
 
+def bar_chart(title: str, y_label: str, bars: Mapping[str, tuple[float, float]]) -> Markup:
+    """Draw named values side by side, on a logarithmic axis, each with its error.
+
+    Args:
+        title: Heading.
+        y_label: Quantity and unit of the values.
+        bars: Value and error by name; at least one value is positive and finite.
+    """
+    shown = {name: pair for name, pair in bars.items() if math.isfinite(pair[0]) and pair[0] > 0}
+    values = [value for value, _ in shown.values()]
+    y_axis = _Axis(min(values) / 2, max(values) * 1.3, HEIGHT - BOTTOM, TOP, logarithmic=True)
+    step = (WIDTH - RIGHT - LEFT) / len(shown)
+    parts = [_levels(y_axis), _titles("", y_label)]
+    for number, (name, (value, error)) in enumerate(shown.items()):
+        left, top = LEFT + (number + 0.15) * step, y_axis.place(value)
+        height = HEIGHT - BOTTOM - top
+        spoken = element("title", f"{name}: {value:.3g} \N{PLUS-MINUS SIGN} {error:.2g}")
+        parts.append(element("rect", spoken, x=left, y=top, width=0.7 * step, height=height, class_="bars"))
+        middle = left + 0.35 * step
+        parts.append(element("text", name, x=middle, y=HEIGHT - BOTTOM + 18, class_="tick middle"))
+        ends = [min(max(end, y_axis.low), y_axis.high) for end in (value - error, value + error)]
+        low, high = (y_axis.place(end) for end in ends)
+        parts.append(element("line", x1=middle, x2=middle, y1=low, y2=high, class_="error"))
+    words = ", ".join(f"{name} {value:.3g}" for name, (value, _) in shown.items())
+    return _figure(title, f"{title}, {y_label}: {words}.", parts, HEIGHT)
+
+
 def _figure(title: str, spoken: str, parts: Sequence[Markup], height: float) -> Markup:
     drawing = element("svg", *parts, viewBox=f"0 0 {WIDTH:g} {height:g}", role="img", aria_label=spoken)
     return element("figure", element("figcaption", title), drawing, class_="chart")
 
 
 def _frame(x_axis: _Axis, y_axis: _Axis, x_label: str, y_label: str) -> Markup:
+    parts = [_levels(y_axis), _titles(x_label, y_label)]
+    for value in x_axis.ticks():
+        text = element("text", _number(value), x=x_axis.place(value), y=HEIGHT - BOTTOM + 18, class_="tick middle")
+        parts.append(text)
+    return joined(*parts)
+
+
+def _levels(y_axis: _Axis) -> Markup:
+    """Return the horizontal lines of the values with their numbers."""
     parts = []
     for value in y_axis.ticks():
         y = y_axis.place(value)
         parts.append(element("line", x1=LEFT, x2=WIDTH - RIGHT, y1=y, y2=y, class_="grid"))
         parts.append(element("text", _number(value), x=LEFT - 6, y=y + 4, class_="tick end"))
-    for value in x_axis.ticks():
-        text = element("text", _number(value), x=x_axis.place(value), y=HEIGHT - BOTTOM + 18, class_="tick middle")
-        parts.append(text)
-    middle = 0.5 * (LEFT + WIDTH - RIGHT)
-    parts.append(element("line", x1=LEFT, x2=WIDTH - RIGHT, y1=HEIGHT - BOTTOM, y2=HEIGHT - BOTTOM, class_="axis"))
-    parts.append(element("text", x_label, x=middle, y=HEIGHT - 8, class_="label middle"))
-    turn = f"rotate(-90 13 {0.5 * (HEIGHT - BOTTOM + TOP):g})"
-    y = 0.5 * (HEIGHT - BOTTOM + TOP)
-    parts.append(element("text", y_label, x=13, y=y, transform=turn, class_="label middle"))
     return joined(*parts)
 
 
-def _curve(label: str, curve: Sequence[tuple[float, float]], axes: tuple[_Axis, _Axis], style: str) -> Markup:
+def _titles(x_label: str, y_label: str) -> Markup:
+    """Return the lower axis and what runs along both."""
+    middle, y = 0.5 * (LEFT + WIDTH - RIGHT), 0.5 * (HEIGHT - BOTTOM + TOP)
+    return joined(
+        element("line", x1=LEFT, x2=WIDTH - RIGHT, y1=HEIGHT - BOTTOM, y2=HEIGHT - BOTTOM, class_="axis"),
+        element("text", x_label, x=middle, y=HEIGHT - 8, class_="label middle"),
+        element("text", y_label, x=13, y=y, transform=f"rotate(-90 13 {y:g})", class_="label middle"),
+    )
+
+
+def _error_bars(one: Series, x_axis: _Axis, y_axis: _Axis) -> list[Markup]:
+    """Return a vertical stroke from error below to error above each value, cut at the frame."""
+    strokes = []
+    for x, y, error in zip(one.x, one.y, one.errors, strict=False):
+        if math.isfinite(y) and math.isfinite(error):
+            low, high = (min(max(end, y_axis.low), y_axis.high) for end in (y - error, y + error))
+            at = x_axis.place(x)
+            strokes.append(element("line", x1=at, x2=at, y1=y_axis.place(low), y2=y_axis.place(high), class_="error"))
+    return strokes
+
+
+def _curve(
+    label: str, curve: Sequence[tuple[float, float]], axes: tuple[_Axis, _Axis], style: str, bars: Sequence[Markup]
+) -> Markup:
     placed = [(axes[0].place(x), axes[1].place(y)) for x, y in curve]
     parts = [element("polyline", points=" ".join(f"{x:.1f},{y:.1f}" for x, y in placed), class_="curve")]
     # Beyond some dozens of points their marks would hide the curve.
@@ -129,7 +182,7 @@ def _curve(label: str, curve: Sequence[tuple[float, float]], axes: tuple[_Axis, 
             element("circle", element("title", f"{label}: {x:g}: {y:.4g}"), cx=round(at, 1), cy=round(up, 1), r=3)
             for (x, y), (at, up) in zip(curve, placed, strict=True)
         ]
-    return element("g", *parts, class_=style)
+    return element("g", *parts, *bars, class_=style)
 
 
 def _legend(labels: Sequence[str]) -> tuple[Markup, float]:

@@ -18,7 +18,7 @@ from lib.evaluation.event_display import (
 )
 from lib.evaluation.kept_events import KeptEvent
 from lib.evaluation.sensor_layout import sensor_layout, unrolled_uvw
-from lib.geometry.sensors import FACE_NAMES, nominal_sensors
+from lib.geometry.sensors import FACE_NAMES, FloatArray, nominal_sensors
 from lib.report.markup import Markup, element, in_script, joined
 
 # One letter per sensor says its colour: so many steps, then dead channels, then living ones without a time.
@@ -41,7 +41,12 @@ def event_section(kept: Sequence[KeptEvent]) -> Markup:
         element("p", _title(kept[0]), id="event-title", aria_live="polite"),
         _drawing(kept[0].event),
         element("p", _scale_texts(kept[0].event)[0], id="event-scale", class_="note"),
-        element("p", "Point at a sensor, or use the arrow keys.", id="sensor-text", aria_live="polite"),
+        element(
+            "p",
+            "Point at a sensor, or use the arrow keys. Rings: true first interaction; diamonds: predicted.",
+            id="sensor-text",
+            aria_live="polite",
+        ),
         element("script", in_script(json.dumps(data)), id="event-data", type="application/json"),
     )
 
@@ -65,10 +70,10 @@ def _title(one: KeptEvent) -> str:
 def _scale_texts(event: DisplayedEvent) -> tuple[str, str]:
     photons, times = npho_scale(event)[0], time_scale(centred_time_ns(event)[0])
     return (
-        f"Colours from dark to light: {photons.vmin:,.3g} to {photons.vmax:,.3g} photons, logarithmic; what is below "
-        "has the darkest. Crossed-out sensors are dead.",
+        f"Colours from dark to light: {photons.vmin:,.1f} to {photons.vmax:,.0f} photons, logarithmic; what is below "
+        "has the darkest. Dashed sensors are dead.",
         f"Colours from dark to light: {times.vmin:+.1f} to {times.vmax:+.1f} ns around the median time. Empty sensors "
-        "have no time, crossed-out ones are dead.",
+        "have no time, dashed ones are dead.",
     )
 
 
@@ -81,7 +86,8 @@ def _event_data(one: KeptEvent) -> dict[str, object]:
         "colours": _colours(event),
         "npho": [None if dead else round(float(npho), 1) for npho, dead in zip(event.npho, event.dead, strict=True)],
         "time": [None if np.isnan(time) else round(float(time), 2) for time in time_ns],
-        "truth": _truth_places(event),
+        "truth": _places(event.uvw),
+        "predicted": _places(event.predicted_uvw),
     }
 
 
@@ -108,11 +114,11 @@ def _palette(colours: Colormap) -> list[str]:
     return [to_hex(colours((step + 0.5) / STEPS)) for step in range(STEPS)]
 
 
-def _truth_places(event: DisplayedEvent) -> list[list[float]]:
-    """Return where the true first interaction is seen on the inner and the outer face, in the drawing's frame."""
-    if event.uvw is None:
+def _places(uvw: FloatArray | None) -> list[list[float]]:
+    """Return where a point is seen on the inner and the outer face, in the drawing's frame; nothing of no point."""
+    if uvw is None:
         return []
-    places = [unrolled_uvw(event.uvw, face).tolist() for face in ("inner", "outer")]
+    places = [unrolled_uvw(uvw, face).tolist() for face in ("inner", "outer")]
     return [[round(x, 1), round(-y, 1)] for x, y in places]
 
 
@@ -125,20 +131,26 @@ def _drawing(event: DisplayedEvent) -> Markup:
         )
         for name, r in frames.items()
     ]
-    rings = [element("circle", cx=x, cy=y, r=4, class_="truth") for x, y in _truth_places(event)]
+    rings = [element("circle", cx=x, cy=y, r=4, class_="truth") for x, y in _places(event.uvw)]
+    diamonds = [
+        element("path", d=f"M{x:g},{y - 5:g}l5,5l-5,5l-5,-5z", class_="predicted")
+        for x, y in _places(event.predicted_uvw)
+    ]
     left, top = extent.left - MARGIN_CM, -extent.top - 2 * MARGIN_CM
     drawing = element(
         "svg",
         *outlines,
         element("g", *_sensors(event), id="sensors"),
         element("g", *rings, id="truth"),
+        element("g", *diamonds, id="predicted"),
         element("circle", r=4.5, id="cursor", visibility="hidden"),
         viewBox=f"{left:g} {top:g} {extent.width + 2 * MARGIN_CM:g} {extent.height + 3 * MARGIN_CM:g}",
         id="event-drawing",
         tabindex=0,
         role="application",
         aria_label="The six faces unrolled; each sensor has the colour of its value. Arrow keys go from sensor to "
-        "sensor, and the text below tells its number, face, photons and time. Rings mark the true first interaction.",
+        "sensor, and the text below tells its number, face, photons and time. Rings mark the true first interaction, "
+        "diamonds the predicted one.",
     )
     return element("div", drawing, class_="event")
 

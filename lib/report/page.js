@@ -12,7 +12,10 @@
     return [box.x + box.width / 2, box.y + box.height / 2];
   });
   const cursor = document.getElementById("cursor");
-  const truth = document.getElementById("truth");
+  const marks = ["truth", "predicted"].map((id) => document.getElementById(id));
+  // A ring around the true point, a diamond around the predicted one.
+  const outlines = { truth: (x, y) => `M${x - 4},${y}a4,4 0 1 0 8,0a4,4 0 1 0 -8,0z`,
+    predicted: (x, y) => `M${x},${y - 5}l5,5l-5,5l-5,-5z` };
   const letters = "0123456789abcdefghijklmnopqrstuvwxyz";
   let current = 0;
 
@@ -27,11 +30,12 @@
     });
     document.getElementById("event-title").textContent = event.title;
     document.getElementById("event-scale").textContent = event.scales[which];
-    truth.replaceChildren(...event.truth.map(([x, y]) => {
-      const ring = document.createElementNS("http://www.w3.org/2000/svg", "circle");
-      Object.entries({ cx: x, cy: y, r: 4, class: "truth" }).forEach(([name, value]) => ring.setAttribute(name, value));
-      return ring;
-    }));
+    marks.forEach((mark) => mark.replaceChildren(...event[mark.id].map(([x, y]) => {
+      const outline = document.createElementNS("http://www.w3.org/2000/svg", "path");
+      outline.setAttribute("d", outlines[mark.id](x, y));
+      outline.setAttribute("class", mark.id);
+      return outline;
+    })));
   }
 
   function tell(sensor) {

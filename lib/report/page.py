@@ -3,11 +3,11 @@
 from collections.abc import Mapping, Sequence
 from importlib.resources import files
 
-from lib.report import sections
+from lib.report import quality, sections
 from lib.report.event_section import event_section
 from lib.report.findings import find_worries
 from lib.report.markup import Content, Markup, element, joined, table
-from lib.report.run_folder import RunFolder
+from lib.report.run_folder import RunFolder, run_labels
 from lib.report.summary import bottleneck, summarize_run
 
 # A page that fetches nothing says so to the browser.
@@ -29,8 +29,11 @@ def run_page(run: RunFolder, defaults: Mapping[str, str]) -> str:
         "Curves": sections.curves([run]),
     }
     if run.tasks:
-        summaries = {run.name: run.resolutions()}
-        parts["Resolutions"] = joined(sections.resolution_table(summaries), sections.residual_charts(run))
+        parts["Resolutions"] = quality.resolutions(run)
+    if calibration := quality.calibration(run):
+        parts["Predicted errors"] = calibration
+    if faces := quality.faces(run):
+        parts["Faces"] = faces
     if run.worst:
         parts["Worst events"] = event_section(run.worst)
     if run.skips or run.rollbacks:
@@ -38,7 +41,7 @@ def run_page(run: RunFolder, defaults: Mapping[str, str]) -> str:
     if run.ledger:
         parts["Data"] = sections.ledger_table(run)
     profile = element("pre", run.profile, tabindex=0, aria_label="Profile of a step") if run.profile else ""
-    parts["Speed"] = joined(element("p", bottleneck(run)), profile)
+    parts["Speed"] = joined(sections.speed_table(run), element("p", bottleneck(run)), profile)
     parts["Settings"] = sections.settings(run, defaults)
     parts["Environment"] = sections.tags(run)
     return _document(f"{run.name}: {run.kind} run", parts)
@@ -46,24 +49,30 @@ def run_page(run: RunFolder, defaults: Mapping[str, str]) -> str:
 
 def comparison_page(runs: Sequence[RunFolder]) -> str:
     """Return a page with several runs side by side: numbers, what differs, curves, resolutions, worries."""
+    names = run_labels(runs)
     parts: Sections = {
-        "Runs": _overview(runs),
-        "Settings that differ": _differences(runs),
+        "Runs": _overview(runs, names),
+        "Settings that differ": _differences(runs, names),
         "Curves": sections.curves(runs),
     }
     if any(run.tasks for run in runs):
-        parts["Resolutions"] = sections.resolution_table({run.name: run.resolutions() for run in runs})
+        parts["Resolutions"] = quality.resolution_table(
+            {name: run.resolutions() for name, run in zip(names, runs, strict=True)}
+        )
     parts["What to worry about"] = joined(
-        *(joined(element("h3", run.name), sections.findings_list(find_worries(run))) for run in runs)
+        *(
+            joined(element("h3", name), sections.findings_list(find_worries(run)))
+            for name, run in zip(names, runs, strict=True)
+        )
     )
     return _document(f"{len(runs)} runs compared", parts)
 
 
-def _overview(runs: Sequence[RunFolder]) -> Markup:
+def _overview(runs: Sequence[RunFolder], names: Sequence[str]) -> Markup:
     header = ["run", "kind", "ended", "epochs", "best epoch", "best validation loss", "events/s", "skips"]
     rows: list[list[Content]] = [
         [
-            run.name,
+            name,
             run.kind,
             run.status.lower(),
             len(run.records),
@@ -72,12 +81,12 @@ def _overview(runs: Sequence[RunFolder]) -> Markup:
             f"{run.last.get('train/events_per_second', float('nan')):,.0f}",
             len(run.skips),
         ]
-        for run in runs
+        for name, run in zip(names, runs, strict=True)
     ]
     return table(header, rows, caption="The runs in the order of the command")
 
 
-def _differences(runs: Sequence[RunFolder]) -> Markup:
+def _differences(runs: Sequence[RunFolder], names: Sequence[str]) -> Markup:
     keys = sorted({key for run in runs for key in run.identity.parameters})
     rows: list[list[Content]] = []
     for key in keys:
@@ -86,7 +95,7 @@ def _differences(runs: Sequence[RunFolder]) -> Markup:
             rows.append([key, *values])
     if not rows:
         return element("p", "All settings are the same.")
-    return table(["setting", *(run.name for run in runs)], rows, caption="Settings in which the runs differ")
+    return table(["setting", *names], rows, caption="Settings in which the runs differ")
 
 
 def _paragraphs(sentences: Sequence[str]) -> Markup:

@@ -10,9 +10,11 @@ from typing import Final
 
 from lib.data.quarantine import LedgerRow
 from lib.errors import DataError
+from lib.evaluation.face_weights import read_face_weights, weights_path
 from lib.evaluation.kept_events import KeptEvent
 from lib.evaluation.prediction_table import evaluate_tables, find_tables
-from lib.evaluation.resolution import ResolutionSummary
+from lib.evaluation.reference import FOLDER_NAME as CONVENTIONAL_FOLDER
+from lib.evaluation.resolution import Quantile, ResolutionSummary
 from lib.evaluation.task_evaluation import TaskEvaluation
 from lib.evaluation.worst_events import read_worst_events
 from lib.training.checkpoint import BEST_NAME, Checkpoint
@@ -54,6 +56,8 @@ class RunFolder:
         profile: Table of the parts of a step; empty where none was measured.
         num_parameters: Weights of the model; None without checkpoint.
         tasks: Evaluation of the predictions by task; empty where there are none.
+        conventional: The same of the conventional reconstruction of the same events; empty where it was not run.
+        face_weights: Change of each prediction when a face is not read, by quantity and face; empty where not measured.
         worst: Events that were predicted worst; empty where none were kept.
     """
 
@@ -67,6 +71,8 @@ class RunFolder:
     profile: str
     num_parameters: int | None
     tasks: Mapping[str, TaskEvaluation]
+    conventional: Mapping[str, TaskEvaluation]
+    face_weights: Mapping[str, Mapping[str, tuple[Quantile, str]]]
     worst: Sequence[KeptEvent]
 
     @property
@@ -97,6 +103,10 @@ class RunFolder:
         """Return the resolution of every quantity that was predicted."""
         return [summary for task in self.tasks.values() for summary in task.summaries()]
 
+    def conventional_resolutions(self) -> list[ResolutionSummary]:
+        """Return the resolution of every quantity that was reconstructed conventionally."""
+        return [summary for task in self.conventional.values() for summary in task.summaries()]
+
 
 def read_run(folder: Path) -> RunFolder:
     """Return the run of a folder.
@@ -119,8 +129,22 @@ def read_run(folder: Path) -> RunFolder:
         profile=_text(folder / TABLE_NAME),
         num_parameters=_num_parameters(folder / BEST_NAME),
         tasks=_tasks(folder, identity.run_name),
+        conventional=_tasks(folder / CONVENTIONAL_FOLDER, identity.run_name),
+        face_weights=read_face_weights(weights_path(folder, identity.run_name)),
         worst=read_worst_events(folder, identity.run_name),
     )
+
+
+def run_labels(runs: Sequence[RunFolder]) -> list[str]:
+    """Return what tells runs apart on one page: their names, or their folders where two have the same name."""
+    names = [run.name for run in runs]
+    if len(set(names)) == len(names):
+        return names
+    folders = [str(run.folder) for run in runs]
+    return [
+        name if names.count(name) == 1 else f"{name} ({folder})" + f" #{number}" * (folders.count(folder) > 1)
+        for number, (name, folder) in enumerate(zip(names, folders, strict=True), start=1)
+    ]
 
 
 def _incidents(folder: Path) -> list[dict[str, object]]:

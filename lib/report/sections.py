@@ -4,15 +4,10 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-import numpy as np
-
-from lib.evaluation.resolution import ResolutionSummary
-from lib.evaluation.task_evaluation import Quantity
-from lib.evaluation.value_text import with_error
-from lib.report.chart import Series, histogram, line_chart
+from lib.report.chart import Series, line_chart
 from lib.report.findings import Finding
 from lib.report.markup import Content, Markup, element, joined, table
-from lib.report.run_folder import Incident, RunFolder
+from lib.report.run_folder import Incident, RunFolder, run_labels
 
 # Metrics of each chart, with heading and axis; factors bring them to the field's units.
 _CHARTS: Final[tuple[tuple[str, str, dict[str, str], float], ...]] = (
@@ -27,6 +22,7 @@ _CHARTS: Final[tuple[tuple[str, str, dict[str, str], float], ...]] = (
     ("Throughput", "events/s", {"train/events_per_second": "events/s"}, 1.0),
     ("Waiting for data", "share of the time (%)", {"train/data_wait_share": "waiting"}, 100.0),
     ("Skipped steps", "steps", {"skipped_steps": "all skipped", "nonfinite_steps": "not finite"}, 1.0),
+    ("Cores in use", "cores", {"system/cpu_cores": "cores"}, 1.0),
     ("Effective rank of the embedding", "directions", {"val/effective_rank": "effective rank"}, 1.0),
     ("Error over that of a constant", "ratio", {"val/loss_over_constant": "worst target"}, 1.0),
     ("Energy, 68 % of the events", "MeV", {"energy_res_68pct": "energy"}, 1e3),
@@ -34,8 +30,15 @@ _CHARTS: Final[tuple[tuple[str, str, dict[str, str], float], ...]] = (
     ("Time, 68 % of the events", "ps", {"timing_res_68pct": "time"}, 1e12),
     ("Opening angle, 68 % of the events", "deg", {"val_resolution_deg": "opening angle"}, 1.0),
 )
-NUM_BINS: Final = 60
 SHOWN_INCIDENTS: Final = 50
+# Metric, what it is, factor to the unit, digits, unit.
+_SPEED: Final = (
+    ("train/events_per_second", "training", 1.0, 0, "events/s"),
+    ("train/data_wait_share", "waiting for data", 100.0, 1, "% of the time"),
+    ("system/cpu_cores", "cores in use by the training's process", 1.0, 1, ""),
+    ("system/host_memory_gib", "largest host memory", 1.0, 1, "GiB"),
+    ("system/gpu_memory_gib", "largest GPU memory", 1.0, 1, "GiB"),
+)
 
 
 def findings_list(findings: Sequence[Finding]) -> Markup:
@@ -53,12 +56,12 @@ def curves(runs: Sequence[RunFolder]) -> Markup:
     Args:
         runs: One or more; each chart shows those that have its metric.
     """
-    charts = []
+    charts, names = [], run_labels(runs)
     for title, y_label, metrics, factor in _CHARTS:
         shown = metrics if len(runs) == 1 else _one_metric(metrics)
         series = [
-            Series(label if len(runs) == 1 else run.name, [float(record.step) for record in run.records], values)
-            for run in runs
+            Series(label if len(runs) == 1 else name, [float(record.step) for record in run.records], values)
+            for name, run in zip(names, runs, strict=True)
             for metric, label in shown.items()
             for values in ([factor * value for value in run.curve(metric)],)
             if any(math.isfinite(value) for value in values)
@@ -74,47 +77,14 @@ def _one_metric(metrics: Mapping[str, str]) -> dict[str, str]:
     return {name: metrics[name]}
 
 
-def resolution_table(columns: Mapping[str, Sequence[ResolutionSummary]]) -> Markup:
-    """Return core, 68 % and bias of each quantity with errors, one block of columns per reconstruction."""
-    quantities = {(one.name, one.unit): None for summaries in columns.values() for one in summaries}
-    found = {name: {one.name: one for one in summaries} for name, summaries in columns.items()}
-    header = ["quantity"]
-    for name in columns:
-        prefix = f"{name}: " if len(columns) > 1 else ""
-        header += [f"{prefix}68 %", f"{prefix}core sigma", f"{prefix}bias"]
-    rows: list[list[Content]] = []
-    for quantity, unit in quantities:
-        cells: list[Content] = [f"{quantity} ({unit})"]
-        for name in columns:
-            cells += _cells(found[name].get(quantity))
-        rows.append(cells)
-    return table(header, rows, caption="Resolutions of the validation events, with statistical errors")
-
-
-def _cells(summary: ResolutionSummary | None) -> list[Content]:
-    if summary is None:
-        return ["", "", ""]
-    core = summary.core
-    return [
-        with_error(summary.quantile.value, summary.quantile.error),
-        with_error(core.sigma, core.sigma_error) if core else "",
-        with_error(core.mean, core.mean_error) if core else "",
+def speed_table(run: RunFolder) -> Markup:
+    """Return throughput, waiting, cores and memory of the last epoch; empty where nothing was measured."""
+    rows: list[list[Content]] = [
+        [label, f"{factor * run.last[metric]:,.{digits}f} {unit}".rstrip()]
+        for metric, label, factor, digits, unit in _SPEED
+        if math.isfinite(run.last.get(metric, math.nan))
     ]
-
-
-def residual_charts(run: RunFolder) -> Markup:
-    """Return the distribution of the residuals of each quantity, out to five times the 68 %."""
-    charts = [_residuals(quantity) for task in run.tasks.values() for quantity in task.quantities]
-    return element("div", *(chart for chart in charts if chart), class_="charts")
-
-
-def _residuals(quantity: Quantity) -> Markup:
-    width = quantity.summary().quantile.value
-    if not (math.isfinite(width) and width > 0):
-        return Markup()
-    edges = np.linspace(0.0 if quantity.is_distance else -5 * width, 5 * width, NUM_BINS + 1)
-    counts = quantity.distribution.histogram(edges)
-    return histogram(quantity.name, quantity.label, counts.tolist(), edges.tolist())
+    return table(["what", "last epoch"], rows, caption="Speed and what it takes of the machine") if rows else Markup()
 
 
 def incidents(run: RunFolder) -> Markup:

@@ -19,6 +19,7 @@ def test_events_come_back_as_they_were_kept(tmp_path: Path) -> None:
         assert (found.event.run, found.event.event, found.reason) == (7, 11, "why")
         assert found.event.energy_gev == one.event.energy_gev
         assert (found.event.uvw is None) == (one.event.uvw is None)
+        assert (found.event.predicted_uvw is None) == (one.event.predicted_uvw is None)
 
 
 def test_no_events_can_be_kept(tmp_path: Path) -> None:

@@ -76,7 +76,7 @@ def test_a_checkpoint_gives_every_file_and_its_tables_give_the_figures_again(
     files = run(checkpoint, tmp_path / "out", "--run_name", "r")
     assert set(files) == {
         "predictions_energy_r.csv", "predictions_uvwFI_r.csv", "resolution_energy_r.pdf", "resolution_uvwFI_r.pdf",
-        "face_weights_r.pdf", "saliency_profile_r.pdf", "worst_event_01_r.pdf",
+        "face_weights_r.pdf", "face_weights_r.csv", "saliency_profile_r.pdf", "worst_event_01_r.pdf",
         "worst_events_r.npz",
     }  # fmt: skip
     told = capsys.readouterr().out

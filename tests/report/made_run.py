@@ -9,8 +9,10 @@ from pathlib import Path
 import numpy as np
 
 from lib.evaluation.event_display import DisplayedEvent
+from lib.evaluation.face_weights import weights_path, write_face_weights
 from lib.evaluation.kept_events import KeptEvent, write_kept_events
 from lib.evaluation.prediction_table import EventColumns, prediction_tables
+from lib.evaluation.resolution import Quantile
 from lib.evaluation.worst_events import events_path
 from lib.training.journal import Journal
 from lib.training.run_identity import RunIdentity, save_identity
@@ -39,14 +41,30 @@ def make_run(
     return folder
 
 
-def add_predictions(folder: Path, name: str, num_events: int = 400) -> None:
-    """Write a table of energies that are known to 2 %."""
+def add_predictions(
+    folder: Path, name: str, num_events: int = 400, *, width: float = 0.02, sigma: float | None = None
+) -> None:
+    """Write a table of energies that are known to 2 %, with predicted errors of ``sigma`` GeV."""
     rng = np.random.default_rng(1)
     true = rng.uniform(0.04, 0.06, (num_events, 1))
-    predicted = true * (1 + 0.02 * rng.standard_normal((num_events, 1)))
+    predicted = {"energy": true * (1 + width * rng.standard_normal((num_events, 1)))}
+    if sigma is not None:
+        predicted["energy_sigma"] = np.full((num_events, 1), sigma)
     numbers = np.arange(num_events)
     with prediction_tables(folder, name, ["energy"]) as tables:
-        tables.write(EventColumns(numbers, numbers, {"energy": predicted}, {"energy": true}))
+        tables.write(EventColumns(numbers, numbers, predicted, {"energy": true}))
+
+
+def add_conventional(folder: Path, name: str) -> None:
+    """Write energies of the same events as ``add_predictions``, known to 4 %."""
+    (folder / "conventional").mkdir()
+    add_predictions(folder / "conventional", name, width=0.04)
+
+
+def add_face_weights(folder: Path, name: str) -> None:
+    """Write how far energies move without the inner and without the outer face."""
+    changes = {"inner": (Quantile(40.0, 1.0), "%"), "outer": (Quantile(4.0, 0.5), "%")}
+    write_face_weights(weights_path(folder, name), {"energy: energy": changes})
 
 
 def add_worst(folder: Path, name: str, reason: str = "worst in energy: off by 9 %") -> list[KeptEvent]:
@@ -55,10 +73,13 @@ def add_worst(folder: Path, name: str, reason: str = "worst in energy: off by 9 
     npho = rng.exponential(100.0, 4760).astype(np.float32)
     time = rng.normal(5e-9, 1e-9, 4760).astype(np.float32)
     time[:100] = 1e10
-    known = DisplayedEvent(npho, time, 7, 11, 0.0528, np.array([1.0, 2.0, 3.0]))
+    known = DisplayedEvent(npho, time, 7, 11, 0.0528, np.array([1.0, 2.0, 3.0]), np.array([1.5, 2.5, 3.5]))
     npho = npho.copy()
     npho[[3, 4700]] = 1e10
-    kept = [KeptEvent(known, reason), KeptEvent(replace(known, npho=npho, energy_gev=None, uvw=None), reason)]
+    kept = [
+        KeptEvent(known, reason),
+        KeptEvent(replace(known, npho=npho, energy_gev=None, uvw=None, predicted_uvw=None), reason),
+    ]
     events_path(folder, name).parent.mkdir()
     write_kept_events(events_path(folder, name), kept)
     return kept

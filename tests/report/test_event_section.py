@@ -28,6 +28,7 @@ def test_values_dead_channels_and_missing_times_reach_the_script(tmp_path: Path)
     assert [letters[3] for letters in second["colours"]] == ["w", "w"]
     assert first["colours"][1][5] == "x"
     assert (len(first["truth"]), second["truth"]) == (2, [])
+    assert (len(first["predicted"]), second["predicted"]) == (2, [])
 
 
 def test_brighter_sensors_have_later_colours(tmp_path: Path) -> None:

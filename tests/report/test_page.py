@@ -9,7 +9,7 @@ import pytest
 
 from lib.errors import DataError
 from lib.report.page import comparison_page, run_page
-from lib.report.run_folder import read_run
+from lib.report.run_folder import read_run, run_labels
 from lib.report.write import write_comparison, write_page
 from tests.report.made_run import HOSTILE, add_ledger, add_predictions, add_rollback, add_skip, add_worst, make_run
 
@@ -124,6 +124,22 @@ def test_several_runs_show_what_differs(tmp_path: Path) -> None:
     assert "training.grad_clip" not in text
 
 
+def test_runs_of_the_same_name_are_told_apart_by_their_folders(tmp_path: Path) -> None:
+    folders = [make_run(tmp_path / place / "run") for place in ("first", "second")]
+    for folder, rate in zip(folders, ("0.5", "0.25"), strict=True):
+        add_predictions(folder, "run")
+        path = folder / "run.json"
+        path.write_text(path.read_text().replace('"training.lr": "0.5"', f'"training.lr": "{rate}"'))
+    runs = [read_run(folder) for folder in folders]
+    assert run_labels(runs) == [f"run ({folder})" for folder in folders]
+    text = " ".join(Reader(comparison_page(runs)).text)
+    assert "0.25" in text
+    for folder in folders:
+        # In the tables of runs, settings and resolutions, in charts, and above the worries.
+        assert text.count(f"run ({folder})") >= 5
+    assert run_labels([runs[0], runs[0]])[0] != run_labels([runs[0], runs[0]])[1]
+
+
 def test_pages_are_written_beside_the_checkpoints_or_where_asked(tmp_path: Path) -> None:
     run = read_run(make_run(tmp_path / "run"))
     assert write_page(run, {}) == tmp_path / "run" / "report.html"
@@ -142,6 +158,7 @@ def test_a_folder_without_an_epoch_is_refused(tmp_path: Path) -> None:
         ("skipped_steps/step_1.json", "{", "cannot be read"),
         ("skipped_steps/step_1.json", "[]", "number of a step"),
         ("event_ledger.csv", "split,path\ntrain,a\n", "no ledger"),
+        ("face_weights_run.csv", "quantity,face\nenergy,inner\n", "no table of face weights"),
         ("worst_events/worst_events_run.npz", "no archive", "cannot be read"),
     ],
 )
