@@ -95,8 +95,12 @@ class Cluster:
         return self.call("squeue", "--noheader", f"--name={name}", "--format=%i").strip()
 
     def limit_time(self, name: str, minutes: int) -> None:
-        """Change the time limit of a job, counted from its start."""
-        self.call("scontrol", "update", f"JobId={self.job_of(name)}", f"TimeLimit={minutes}")
+        """Let a job have at most so many minutes more, and a little less than that."""
+        used = self.call("squeue", "--noheader", f"--name={name}", "--format=%M").strip()
+        # Hours only come before minutes.
+        *hours, passed, _seconds = (int(part) for part in used.split(":"))
+        limit = 60 * sum(hours) + passed + minutes
+        self.call("scontrol", "update", f"JobId={self.job_of(name)}", f"TimeLimit={limit}")
 
     @contextmanager
     def held(self, name: str) -> Iterator[list[psutil.Process]]:

@@ -127,7 +127,8 @@ def test_a_training_beyond_its_time_limit_goes_on_and_ends_like_an_uninterrupted
     begin(cluster, config, name, NUM_GPUS=gpus)
     with cluster.held(name) as trainings:
         assert len(trainings) == max(int(gpus), 1)
-        cluster.limit_time(name, 1)
+        # The job asks for a signal two minutes before.
+        cluster.limit_time(name, 2)
         cluster.wait_until_told(trainings)
         # The next start has time enough.
         cluster.limit_time(name, 60)
