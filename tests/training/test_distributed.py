@@ -2,12 +2,13 @@
 
 import random
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 
 from lib.training.distributed import rank, sum_over_ranks, world_size
-from tests.training.ranks import train_ranks
+from tests.training.ranks import run_ranks, train_rank, train_ranks
 
 STEPS = 100
 
@@ -34,6 +35,36 @@ def test_a_batch_that_is_bad_on_one_rank_is_skipped_on_all(tmp_path: Path, world
             for name, value in found[0][part].items():
                 torch.testing.assert_close(one[part][name], value, rtol=0, atol=0, equal_nan=True)
     assert all(value.isfinite().all() for value in found[0]["weights"].values())
+
+
+def random_pattern(seed: int, world: int) -> list[tuple[int, ...]]:
+    """Return the bad batches of each rank: some steps are bad on some ranks, at least one on one."""
+    draw = random.Random(seed)
+    bad = {
+        step: draw.sample(range(world), draw.randint(1, world)) for step in draw.sample(range(16), draw.randint(1, 5))
+    }
+    return [tuple(sorted(step for step, ranks in bad.items() if number in ranks)) for number in range(world)]
+
+
+def train_through_patterns(rank: int, folder: Path, world: int, patterns: int) -> list[dict[str, Any]]:
+    return [train_rank(rank, folder, random_pattern(seed, world), 16) for seed in range(patterns)]
+
+
+@pytest.mark.parametrize(
+    ("world", "patterns"), [(2, 5), *(pytest.param(world, 100, marks=pytest.mark.slow) for world in (2, 4))]
+)
+def test_a_random_pattern_of_bad_batches_leaves_all_ranks_alike_and_none_waiting(
+    tmp_path: Path, world: int, patterns: int
+) -> None:
+    first, *others = run_ranks(tmp_path, world, train_through_patterns, world, patterns)
+    for seed, one in enumerate(first):
+        bad_steps = {step for steps in random_pattern(seed, world) for step in steps}
+        assert one["metrics"]["nonfinite_steps"] == one["metrics"]["skipped_steps"] == len(bad_steps)
+        assert all(value.isfinite().all() for value in one["weights"].values())
+        for other in others:
+            assert other[seed]["steps"] == one["steps"] == 16
+            for name, value in one["weights"].items():
+                assert torch.equal(other[seed]["weights"][name], value)
 
 
 def test_two_ranks_learn_what_one_process_learns_from_the_same_batches(tmp_path: Path) -> None:
