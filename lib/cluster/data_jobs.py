@@ -41,15 +41,15 @@ def simulation_job(
 
 
 def cache_job(environment: Mapping[str, str], root: Path, extra: Sequence[str] = ()) -> Job:
-    """Return the job that packs the files of a configuration, or goes on packing them.
+    """Return the array job that packs the files of a configuration, or goes on packing them, and reads them back.
 
     Args:
-        environment: CONFIG_PATH, and CACHE_DIR where the configuration names none.
+        environment: CONFIG_PATH, CACHE_DIR where the configuration names none, TASKS that share the files, AT_A_TIME.
         root: Folder of the project.
         extra: Further arguments of ``macro/build_cache.py``.
 
     Raises:
-        ConfigError: If no configuration is named.
+        ConfigError: If no configuration is named, or a number is impossible.
     """
     config = environment.get("CONFIG_PATH", "")
     if not config:
@@ -57,7 +57,17 @@ def cache_job(environment: Mapping[str, str], root: Path, extra: Sequence[str] =
     arguments = ["macro/build_cache.py", "--config", config]
     if place := environment.get("CACHE_DIR", ""):
         arguments += ["--set", f"data.cache_dir={place}"]
-    return Job("cache", root, "artifacts/slurm/cache_%j.log", [*arguments, *extra], is_distributed=False)
+    tasks = max(_number(environment, "TASKS", 1), 1)
+    arguments += ["--part", "{index}", "--parts", str(tasks), "--verify", *extra]
+    return Job(
+        "cache",
+        root,
+        "artifacts/slurm/cache_%A_%a.log",
+        arguments,
+        array=range(tasks),
+        at_a_time=_number(environment, "AT_A_TIME", 0) or None,
+        is_distributed=False,
+    )
 
 
 def _number(environment: Mapping[str, str], name: str, default: int) -> int:

@@ -4,6 +4,7 @@ import fcntl
 import logging
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 from lib.data.cache_settings import CacheSettings
@@ -65,32 +66,70 @@ def find_faults(files: Sequence[FileSchema], settings: CacheSettings) -> dict[In
     return faults
 
 
-def build_cache(files: Sequence[FileSchema], settings: CacheSettings) -> int:
-    """Pack what is missing or stale, one process at a time, and return how many files that were.
+@dataclass(frozen=True)
+class Part:
+    """Every so-many-th file, so that as many processes can pack side by side.
+
+    Attributes:
+        number: Which part, from 0.
+        count: How many parts there are.
+    """
+
+    number: int
+    count: int
+
+    def of(self, files: Sequence[FileSchema]) -> list[FileSchema]:
+        """Return the files of this part."""
+        return list(files[self.number :: self.count])
+
+
+WHOLE = Part(0, 1)
+
+
+def build_cache(files: Sequence[FileSchema], settings: CacheSettings, part: Part = WHOLE) -> int:
+    """Pack what is missing or stale, one process at a time for each part, and return how many files that were.
 
     What another process, or an earlier attempt, has finished is kept.
+
+    Args:
+        files: Checked files, of all parts.
+        settings: Of the cache.
+        part: Which of them are packed.
 
     Raises:
         DataError: If a file cannot be read.
     """
-    with _locked(settings.folder):
-        faults = find_faults(files, settings)
-        missing = [file for file in files if file.path in faults]
+    own = part.of(files)
+    with _locked(settings.folder, part):
+        faults = find_faults(own, settings)
+        missing = [file for file in own if file.path in faults]
         for number, path in enumerate(pack_files(missing, settings), 1):
             logger.info("packed %s (%d of %d)", path, number, len(missing))
         return len(missing)
 
 
 @contextmanager
-def _locked(folder: Path) -> Iterator[None]:
-    """Hold the cache's lock; the kernel lets go of it however the process ends."""
+def _locked(folder: Path, part: Part) -> Iterator[None]:
+    """Hold the cache's lock; parts share it and have one each of their own."""
+    if part == WHOLE:
+        with _held(folder, ".lock", fcntl.LOCK_EX):
+            yield
+        return
+    own = f".lock_{part.number}_of_{part.count}"
+    with _held(folder, ".lock", fcntl.LOCK_SH), _held(folder, own, fcntl.LOCK_EX):
+        yield
+
+
+@contextmanager
+def _held(folder: Path, name: str, kind: int) -> Iterator[None]:
+    """Hold a lock; the kernel lets go of it however the process ends."""
     folder.mkdir(parents=True, exist_ok=True)
-    with (folder / ".lock").open("w") as file:
+    with (folder / name).open("w") as file:
         try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(file, kind | fcntl.LOCK_NB)
         except BlockingIOError:
             logger.info("waiting for another process that builds the cache %s", folder)
-            fcntl.flock(file, fcntl.LOCK_EX)
+            fcntl.flock(file, kind)
         except OSError as error:
             logger.warning("%s: this file system has no locks (%s); build the cache by one process", folder, error)
         yield

@@ -87,7 +87,7 @@ def _examine(manifest_place: Path, *, verify: bool) -> CacheEntry:
         events = open_packed(place, manifest)
     except DataError as error:
         return CacheEntry(*about, "damaged", str(error))
-    damaged = _damaged_rows(events) if verify else 0
+    damaged = damaged_rows(events) if verify else 0
     if damaged:
         fault = f"{damaged} of {manifest.num_events} rows differ from their sums."
         return CacheEntry(*about, "damaged", fault, damaged)
@@ -109,7 +109,8 @@ def _source_fault(manifest: Manifest, *, verify: bool) -> str:
     return ""
 
 
-def _damaged_rows(events: PackedEvents) -> int:
+def damaged_rows(events: PackedEvents) -> int:
+    """Return how many rows differ from their sums; reads all of them."""
     values, sums = events.rows.values, events.rows.sums
     starts = range(0, len(values), _ROWS_AT_ONCE)
     parts = (slice(start, start + _ROWS_AT_ONCE) for start in starts)

@@ -1,5 +1,6 @@
 """Sums the gradients of one step over the ranks by DistributedDataParallel, whatever happens on one of them."""
 
+import warnings
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from typing import TypeVar, cast
@@ -15,11 +16,11 @@ T = TypeVar("T")
 
 
 class _Deferred(nn.Module):
-    """Runs what it is given; owns the model, so that its parameters are those of the wrapper around it."""
+    """Runs what it is given; owns the parameters alone, since buffers are the same everywhere from the beginning."""
 
-    def __init__(self, model: nn.Module) -> None:
+    def __init__(self, parameters: list[nn.Parameter]) -> None:
         super().__init__()
-        self.model = model
+        self.parameters_of_model = nn.ParameterList(parameters)
 
     def forward(self, run: Callable[[], object]) -> object:
         return run()
@@ -69,9 +70,9 @@ class GradientSync:
         for hook in self._hooks:
             hook.remove()
         self._parameters = learning
-        self._wrapper = DistributedDataParallel(
-            _Deferred(self._model), broadcast_buffers=False, gradient_as_bucket_view=True, init_sync=False
-        )
+        # Gradients of images with channels innermost; they are copied into the buckets either way.
+        warnings.filterwarnings("ignore", message="Grad strides do not match bucket view strides")
+        self._wrapper = DistributedDataParallel(_Deferred(learning), gradient_as_bucket_view=True, init_sync=False)
         self._hooks = [
             parameter.register_post_accumulate_grad_hook(lambda _, index=index: self._note(index))
             for index, parameter in enumerate(learning)

@@ -14,6 +14,7 @@ from lib.training.batch_runner import BatchRunner
 from lib.training.distributed import rank
 from tests.cli.killed_run import Nursery, train
 
+PATIENCE = 900
 Steps = dict[int, tuple[str, float]]
 """Events and joint loss of each step, the events of its batches in their order."""
 
@@ -67,7 +68,7 @@ class Family:
             port = free.getsockname()[1]
         processes = [self._start(name, number, ranks, port, arguments, stop_after) for number in range(ranks)]
         for process in processes:
-            process.join(400)
+            process.join(PATIENCE)
         hanging = [number for number, process in enumerate(processes) if process.is_alive()]
         for number in hanging:
             processes[number].kill()

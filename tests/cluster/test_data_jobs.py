@@ -20,8 +20,12 @@ def test_each_task_of_a_simulation_makes_one_run(tmp_path):
 
 
 def test_a_cache_is_built_where_it_is_wanted(tmp_path):
-    job = cache_job({"CONFIG_PATH": "x.yaml", "CACHE_DIR": "here"}, tmp_path)
-    assert job.arguments == ["macro/build_cache.py", "--config", "x.yaml", "--set", "data.cache_dir=here"]
+    job = cache_job({"CONFIG_PATH": "x.yaml", "CACHE_DIR": "here", "TASKS": "8", "AT_A_TIME": "2"}, tmp_path)
+    assert job.arguments == [
+        "macro/build_cache.py", "--config", "x.yaml", "--set", "data.cache_dir=here",
+        "--part", "{index}", "--parts", "8", "--verify",
+    ]  # fmt: skip
+    assert "#SBATCH --array=0-7%2" in job_script(job, SETTINGS)
 
 
 @pytest.mark.parametrize(

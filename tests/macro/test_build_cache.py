@@ -1,5 +1,7 @@
 import json
 
+import pytest
+
 from lib.cli.entry import EXIT_DONE, EXIT_USER_ERROR, run_command
 from macro import build_cache, scan_cache
 from tests.data.root_files import make_events, write_root
@@ -40,6 +42,28 @@ def test_a_scan_fails_when_something_cannot_be_used(tmp_path, capsys):
     assert "the input file is gone" in shown
     assert "1 of 2 packed files usable, 6 events" in shown
     assert "read 13 = used 6 + cut 0 + quarantined 7" in shown
+
+
+def test_parts_share_the_files_and_read_back_what_they_packed(tmp_path, capsys):
+    cache = tmp_path / "cache"
+    arguments = ("--config", write_config(tmp_path), "--set", f"data.cache_dir={cache}", "--parts", 2, "--verify")
+    for part, events in ((0, 6), (1, 7)):
+        assert run(build_cache, *arguments, "--part", part) == EXIT_DONE
+        assert f"1 files with {events} events, 1 of them packed now" in capsys.readouterr().out
+    # Another attempt finds everything done, and a flipped bit.
+    packed = sorted(cache.glob("*.packed"))
+    content = bytearray(packed[0].read_bytes())
+    content[len(content) // 2] ^= 1
+    packed[0].write_bytes(content)
+    codes = [run(build_cache, *arguments, "--part", part) for part in (0, 1)]
+    assert sorted(codes) == [EXIT_DONE, EXIT_USER_ERROR]
+    assert "rows differ from their sums" in capsys.readouterr().err
+
+
+def test_a_part_that_is_not_there_is_refused(tmp_path, capsys):
+    with pytest.raises(SystemExit):
+        run(build_cache, "--config", tmp_path, "--part", 2, "--parts", 2)
+    assert "--part: expected 0 to 1, got 2" in capsys.readouterr().err
 
 
 def test_a_configuration_without_a_cache_is_refused(tmp_path, capsys):

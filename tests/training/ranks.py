@@ -72,7 +72,9 @@ def work_as_rank(rank: int, world: int, folder: Path, work: Callable[..., Any], 
     os._exit(0)
 
 
-def run_ranks(folder: Path, world: int, work: Callable[..., Any], *arguments: Any) -> list[Any]:
+def run_ranks(
+    folder: Path, world: int, work: Callable[..., Any], *arguments: Any, patience: float = PATIENCE
+) -> list[Any]:
     """Do something in several processes joined by gloo and return what each came to.
 
     Args:
@@ -80,6 +82,7 @@ def run_ranks(folder: Path, world: int, work: Callable[..., Any], *arguments: An
         world: How many there are.
         work: A function of a module, called with rank, folder and the arguments.
         arguments: Passed on.
+        patience: Seconds after which a process counts as hanging.
     """
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload([__name__])
@@ -89,7 +92,7 @@ def run_ranks(folder: Path, world: int, work: Callable[..., Any], *arguments: An
     for process in processes:
         process.start()
     for process in processes:
-        process.join(PATIENCE)
+        process.join(patience)
     hanging = [rank for rank, process in enumerate(processes) if process.is_alive()]
     for rank in hanging:
         processes[rank].kill()

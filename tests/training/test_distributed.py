@@ -56,7 +56,7 @@ def train_through_patterns(rank: int, folder: Path, world: int, patterns: int) -
 def test_a_random_pattern_of_bad_batches_leaves_all_ranks_alike_and_none_waiting(
     tmp_path: Path, world: int, patterns: int
 ) -> None:
-    first, *others = run_ranks(tmp_path, world, train_through_patterns, world, patterns)
+    first, *others = run_ranks(tmp_path, world, train_through_patterns, world, patterns, patience=120 + 10 * patterns)
     for seed, one in enumerate(first):
         bad_steps = {step for steps in random_pattern(seed, world) for step in steps}
         assert one["metrics"]["nonfinite_steps"] == one["metrics"]["skipped_steps"] == len(bad_steps)
