@@ -92,8 +92,10 @@ def job_script(job: Job, settings: ClusterSettings) -> str:
     the training was saved and is not done.
 
     Raises:
-        ConfigError: If name or log of the job cannot stand in a script.
+        ConfigError: If name or log of the job cannot stand in a script, or if it wants nodes that it would not use.
     """
+    if settings.nodes > 1 and not job.is_distributed:
+        raise ConfigError(f"NUM_NODES={settings.nodes}: each task of this job works on one node. Set it to 1.")
     launcher = _launcher(job, settings)
     arguments = " ".join(_quoted(argument) for argument in job.arguments)
     body = _BODY.format(

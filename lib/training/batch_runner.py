@@ -13,7 +13,6 @@ from lib.nn.drop_path import PathDraws
 from lib.nn.recomputation import recompute_blocks
 from lib.training.compilation import CompileLadder
 from lib.training.config import CompileMode, TrainingConfig
-from lib.training.distributed import world_size
 from lib.training.gradient_sync import GradientSync
 from lib.training.memory import is_out_of_memory, release_memory, shortage_error
 from lib.training.micro_batch import MicroBatching, join_outputs, widest_layer_bytes
@@ -80,7 +79,7 @@ class BatchRunner(Generic[B]):
         self._own_time = OwnTime(device)
 
     def own_seconds(self) -> list[float]:
-        """Return what each step since the last call took this rank, without waiting for others; of several alone."""
+        """Return what each step since the last call took this rank, without waiting for others."""
         return self._own_time.take()
 
     def execution(self) -> dict[str, str]:
@@ -112,8 +111,7 @@ class BatchRunner(Generic[B]):
             failure = self._attempt(window, batches)
             verdict = self._sync.agree(_kind_of(failure))
             if verdict == _DONE:
-                if world_size() > 1:
-                    self._own_time.step_done()
+                self._own_time.step_done()
                 return Window(window.batches, sum_outputs(window.outputs))
             self._adapt(verdict, failure, window.batches[0].num_events, step)
 
@@ -121,6 +119,7 @@ class BatchRunner(Generic[B]):
         """Fill the window and the gradients; return what went wrong."""
         count = self._config.grad_accum_steps
         self._sync.begin()
+        self._own_time.begin_step()
         for index in range(count):
             if index == len(window.batches):
                 window.batches.append(next(batches))

@@ -1,8 +1,12 @@
 """How long a rank works on its share of each step, without what it waits for others."""
 
 import time
+from collections import deque
 
 import torch
+
+KEPT_STEPS = 1000
+"""Steps that are remembered if nobody asks."""
 
 
 class OwnTime:
@@ -15,8 +19,13 @@ class OwnTime:
     def __init__(self, device: torch.device) -> None:
         self._is_cuda = device.type == "cuda"
         self._stretches: list[tuple[_Moment, _Moment]] = []
-        self._steps: list[list[tuple[_Moment, _Moment]]] = []
+        self._steps: deque[list[tuple[_Moment, _Moment]]] = deque(maxlen=KEPT_STEPS)
         self._begin: _Moment | None = None
+
+    def begin_step(self) -> None:
+        """Forget the stretches of a step that was not finished."""
+        self._begin = None
+        self._stretches = []
 
     def start(self) -> None:
         """Begin a stretch."""
@@ -29,13 +38,13 @@ class OwnTime:
         self._begin = None
 
     def step_done(self) -> None:
-        """Let the stretches since the last call count as one step."""
+        """Let the stretches since ``begin_step`` count as one step."""
         self._steps.append(self._stretches)
         self._stretches = []
 
     def take(self) -> list[float]:
         """Return seconds of every step since the last call, and forget them; waits for the device."""
-        steps, self._steps = self._steps, []
+        steps, self._steps = list(self._steps), deque(maxlen=KEPT_STEPS)
         return [sum(_between(first, last) for first, last in stretches) for stretches in steps]
 
     def _now(self) -> "_Moment":

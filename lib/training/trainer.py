@@ -20,6 +20,7 @@ from lib.training.finite_events import FiniteEvents
 from lib.training.guard import Guard
 from lib.training.meters import MeanMeters
 from lib.training.optimizer import build_optimizer, load_optimizer_state, set_learning_rate
+from lib.training.own_time import KEPT_STEPS
 from lib.training.plateau import Plateau
 from lib.training.position import Progress
 from lib.training.profiler import build_profiler
@@ -34,7 +35,6 @@ from lib.training.skip_report import Identity
 logger = logging.getLogger(__name__)
 
 LOOK_EVERY = 20
-KEPT_WAITS = 1000
 
 
 class InterruptedEpochError(Exception):
@@ -87,7 +87,7 @@ class Trainer(Generic[B]):
         self._rollback = Rollback(config.guard)
         self._plateau = _plateau(config)
         self._sums = EpochSums()
-        self._waits: deque[float] = deque(maxlen=KEPT_WAITS)
+        self._waits: deque[float] = deque(maxlen=KEPT_STEPS)
         self.optimizer = build_optimizer(
             model, lr=config.lr, weight_decay=config.weight_decay, layer_decay=config.layer_decay
         )
@@ -263,7 +263,7 @@ class Trainer(Generic[B]):
 
     def step_seconds(self) -> dict[str, list[float]]:
         """Return what the last steps took this process by phase, without waiting for others, and forget it."""
-        waits, self._waits = list(self._waits), deque(maxlen=KEPT_WAITS)
+        waits, self._waits = list(self._waits), deque(maxlen=KEPT_STEPS)
         return {"reading data": waits, "computing": self._runner.own_seconds()}
 
     def held_alike(self) -> dict[str, list[Tensor]]:

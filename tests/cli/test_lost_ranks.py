@@ -65,8 +65,9 @@ class Run:
 def lose(run: Run, draw: random.Random, number: int) -> float | None:
     """Start the run, lose a rank somewhere, and return after how many seconds all were out; None if it had ended."""
     launcher = run.start()
-    # Some are lost while they start, most between two steps that are drawn.
-    begins_training = draw.random() < 0.8
+    # Some are killed while they start, most are lost between two steps that are drawn. One that is stopped before it
+    # has met the others is waited for as long as a slow file system may need to import everything.
+    begins_training = number == signal.SIGSTOP or draw.random() < 0.6
     run.wait_for(launcher, run.steps() + draw.randint(1, 3) if begins_training else 0)
     time.sleep(draw.random() * (0.1 if begins_training else 5.0))
     ranks = run.ranks(launcher)
@@ -78,7 +79,7 @@ def lose(run: Run, draw: random.Random, number: int) -> float | None:
     assert launcher.wait(2 * LIMIT_SECONDS) == EXIT_REQUEUE, run.log()
     seconds = time.monotonic() - begin
     assert not [process for process in ranks.values() if process.is_running()]
-    if number == signal.SIGSTOP and begins_training:
+    if number == signal.SIGSTOP:
         assert "gives no sign of life" in run.log()
         assert list((run.folder / "artifacts" / run.name).glob("stacks_rank*.txt"))
     return seconds

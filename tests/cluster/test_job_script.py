@@ -126,6 +126,12 @@ def test_a_job_goes_on_from_its_own_checkpoint_once_it_is_there(tmp_path):
     assert seen(folder) == ["-m", "x", "--resume_from", "auto"]
 
 
+def test_nodes_that_would_stand_idle_are_refused(tmp_path):
+    job = Job("run", tmp_path, "log", [], is_distributed=False)
+    with pytest.raises(ConfigError, match="NUM_NODES=2: each task of this job works on one node"):
+        job_script(job, ClusterSettings(nodes=2))
+
+
 def test_array_indices_are_written_as_ranges(tmp_path):
     folder = write_project(tmp_path / "project")
     job = Job("run", folder, "log", ["--point", "{index}"], array=[7, 0, 1, 2, 4], at_a_time=3)
