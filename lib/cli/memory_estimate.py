@@ -7,7 +7,7 @@ from pathlib import Path
 
 import psutil
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from lib.cli.assembly import ScoringTask
 from lib.data.batch import EventBatch
@@ -18,6 +18,7 @@ from lib.geometry.sensors import NUM_SENSORS
 from lib.training.config import TrainingConfig
 from lib.training.micro_batch import widest_layer_bytes
 from lib.training.precision import autocast
+from lib.training.saved_memory import saved_bytes
 
 # Inputs in float32 and what is valid, of both channels.
 EVENT_BYTES = NUM_SENSORS * 2 * (4 + 1)
@@ -68,8 +69,8 @@ def measure_model(model: nn.Module, task: ScoringTask, config: TrainingConfig) -
     model.train()
     few, many = _MEASURED_EVENTS
     sizes: list[int] = []
-    small = _kept_bytes(model, task, config, few)
-    widest = widest_layer_bytes(model, lambda: sizes.append(_kept_bytes(model, task, config, many)))
+    small = kept_bytes(model, task, config, few)
+    widest = widest_layer_bytes(model, lambda: sizes.append(kept_bytes(model, task, config, many)))
     large = sizes[0]
     model.train(mode)
     per_event = max(large - small, 0) // (many - few)
@@ -77,27 +78,11 @@ def measure_model(model: nn.Module, task: ScoringTask, config: TrainingConfig) -
     return ModelMemory(fixed, int(ACTIVATION_MARGIN * per_event) + EVENT_BYTES, widest // many)
 
 
-def _kept_bytes(model: nn.Module, task: ScoringTask, config: TrainingConfig, num_events: int) -> int:
+def kept_bytes(model: nn.Module, task: ScoringTask, config: TrainingConfig, num_events: int) -> int:
     """Return the bytes that a forward pass keeps for the backward pass, apart from the model's own."""
-    batch = _some_events(num_events, task.truth_branches)
-    kept: dict[int, int] = {}
-
-    def note(tensor: Tensor) -> Tensor:
-        storage = tensor.untyped_storage()
-        kept[storage.data_ptr()] = storage.nbytes()
-        return tensor
-
-    with (
-        torch.random.fork_rng(devices=[]),
-        autocast(config.precision, torch.device("cpu")),
-        torch.autograd.graph.saved_tensors_hooks(note, lambda tensor: tensor),
-    ):
-        output = task.score(model, task.prepare(batch, training=True))
-    own = {tensor.untyped_storage().data_ptr() for tensor in (*model.parameters(), *model.buffers())}
-    # The graph must live until its memory was counted: freed memory would be given out again.
-    size = sum(size for place, size in kept.items() if place not in own)
-    del output
-    return size
+    batch = some_events(num_events, task.truth_branches)
+    with torch.random.fork_rng(devices=[]), autocast(config.precision, torch.device("cpu")):
+        return saved_bytes(model, lambda: task.score(model, task.prepare(batch, training=True)))
 
 
 def loader_bytes(config: DataConfig) -> int:
@@ -158,7 +143,8 @@ def _fixed_bytes(model: nn.Module) -> int:
     return _COPIES_OF_PARAMETERS * parameters + sum(buffer.nbytes for buffer in model.buffers())
 
 
-def _some_events(count: int, truth_branches: Sequence[str]) -> EventBatch:
+def some_events(count: int, truth_branches: Sequence[str]) -> EventBatch:
+    """Return events with light and a time at every sensor, and truth of 1."""
     generator = torch.Generator().manual_seed(0)
     numbers = torch.arange(count)
     return EventBatch(

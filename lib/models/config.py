@@ -39,6 +39,10 @@ class EncoderConfig(Section):
     """The same for the images of the outer and the two side faces."""
     encoder_dim: int = Field(1024, ge=8)
     """Width of a face token."""
+    tokens_per_face: Literal[1, 4, 16] = 1
+    """Tokens of the inner face, each of a square part of it; the other faces, of far fewer sensors, have one."""
+    multi_scale: bool = False
+    """Whether the stages before the last give each face a token of their own."""
     num_heads: int = Field(8, ge=1)
     """Attention heads of the fusion."""
     dim_feedforward: int = Field(4096, ge=8)

@@ -1,5 +1,6 @@
 """The encoder: sensors of the six faces to tokens, fused by a transformer."""
 
+import math
 from typing import NamedTuple
 
 import numpy as np
@@ -40,7 +41,10 @@ class Encoded(NamedTuple):
 
 
 class FaceEncoder(nn.Module):
-    """One face from the features of all sensors to its token.
+    """One face from the features of all sensors to its tokens.
+
+    Attributes:
+        token_sensors: Ids of the sensors that each token describes, ascending.
 
     Args:
         name: ``inner``, ``outer``, ``us``, ``ds``, ``top``, ``bottom``, ``outer_coarse`` or ``outer_dense``.
@@ -51,19 +55,26 @@ class FaceEncoder(nn.Module):
     def __init__(self, name: str, config: EncoderConfig, normalization: Normalization) -> None:
         super().__init__()
         self.gather: nn.Module
-        self.network: nn.Module
+        self.network: RectangularNetwork | StaggeredNetwork
         if name in {"top", "bottom"}:
             self.gather = StaggeredSensors(name)
             self.network = StaggeredNetwork(config)
-            return
-        image = OuterImage(config.outer_fine_pool, normalization) if name == "outer" else RectangularImage(name)
-        self.gather = image
-        self.network = RectangularNetwork(
-            image.shape, config, config.inner_patch if name == "inner" else config.face_patch
-        )
+        else:
+            image = OuterImage(config.outer_fine_pool, normalization) if name == "outer" else RectangularImage(name)
+            is_inner = name == "inner"
+            self.gather = image
+            self.network = RectangularNetwork(
+                image.shape,
+                config,
+                patch=config.inner_patch if is_inner else config.face_patch,
+                num_areas=config.tokens_per_face if is_inner else 1,
+            )
+        tokens = self.network.tokens
+        areas = area_sensors(name, tokens.num_areas) if tokens.num_areas > 1 else [token_sensors(name)]
+        self.token_sensors = areas + [token_sensors(name)] * (tokens.num_tokens - tokens.num_areas)
 
     def forward(self, features: Tensor) -> Tensor:
-        """Return the token, shape (B, D), from features of shape (B, 4760, 4)."""
+        """Return the tokens, shape (B, K, D), from features of shape (B, 4760, 4)."""
         return self.network(self.gather(features))
 
 
@@ -71,7 +82,8 @@ class Encoder(nn.Module):
     """Sensors to tokens.
 
     Attributes:
-        token_faces: What each token describes: a face, a lattice of the outer face, the ``fovea``, or the ``summary``.
+        token_faces: What each token describes: a face or a part of it, a lattice of the outer face, the ``fovea``, or
+            the ``summary``.
 
     Args:
         config: Its settings.
@@ -83,9 +95,10 @@ class Encoder(nn.Module):
         outer = ("outer",) if config.outer_mode == "finegrid" else SPLIT_FACES
         names = ("inner", *outer, "us", "ds", "top", "bottom")
         extra = (*((FOVEA,) if config.fovea_side else ()), *((SUMMARY,) if config.physics_skip else ()))
-        self.token_faces = (*names, *extra)
+        faces = {name: FaceEncoder(name, config, normalization) for name in names}
+        self.token_faces = (*(name for name, face in faces.items() for _ in face.token_sensors), *extra)
         self.features = SensorFeatures(normalization)
-        self.faces = nn.ModuleDict({name: FaceEncoder(name, config, normalization) for name in names})
+        self.faces = nn.ModuleDict(faces)
         self.has_skip = config.physics_skip
         self.summarize = Summarizer(config.fovea_side or WINDOW_SIDE, normalization) if extra else None
         self.fovea = _fovea(config) if config.fovea_side else None
@@ -94,7 +107,9 @@ class Encoder(nn.Module):
         if config.face_position == "learned":
             self.position = LearnedPosition(len(self.token_faces), config.encoder_dim)
         else:
-            self.position = GeometricPosition([token_sensors(name) for name in self.token_faces], config.encoder_dim)
+            sensors = [ids for face in faces.values() for ids in face.token_sensors]
+            sensors += [token_sensors(name) for name in extra]
+            self.position = GeometricPosition(sensors, config.encoder_dim)
         self.registers = Registers(config.num_registers, config.encoder_dim) if config.num_registers else None
         rates = drop_path_rates(config.drop_path_rate, config.num_fusion_layers)
         self.fusion = nn.Sequential(
@@ -122,11 +137,11 @@ class Encoder(nn.Module):
         tokens = [face(features) for face in self.faces.values()]
         summary = self.summarize(x, valid) if self.summarize is not None else None
         if self.fovea is not None:
-            tokens.append(self.fovea(summary))
+            tokens.append(self.fovea(summary)[:, None])
         if self.embed_summary is not None:
             assert summary is not None
-            tokens.append(in_float32(self.embed_summary, summary.features))
-        placed = self.position(torch.stack([token.float() for token in tokens], dim=1))
+            tokens.append(in_float32(self.embed_summary, summary.features)[:, None])
+        placed = self.position(torch.cat([token.float() for token in tokens], dim=1))
         if self.registers is not None:
             placed = self.registers(placed)
         # Registers stand behind the others and are left out here, so that no head depends on their number.
@@ -161,3 +176,12 @@ def token_sensors(name: str) -> IndexArray:
     if name in {"top", "bottom"}:
         return staggered_face(name).sensor_ids
     return np.sort(rectangular_face(name).sensor_ids, axis=None)
+
+
+def area_sensors(name: str, num_areas: int) -> list[IndexArray]:
+    """Return the ids of the sensors in each of the equal parts of a rectangular face, row by row, ascending."""
+    ids = rectangular_face(name).sensor_ids
+    side = math.isqrt(num_areas)
+    rows, columns = (((np.arange(length) + 0.5) * side / length).astype(int) for length in ids.shape)
+    part = rows[:, None] * side + columns
+    return [np.sort(ids[part == number]) for number in range(num_areas)]

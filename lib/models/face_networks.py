@@ -1,4 +1,7 @@
-"""Networks that turn the sensors of one face into its token."""
+"""Networks that turn the sensors of one face into its tokens."""
+
+import math
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
@@ -49,8 +52,40 @@ class PositionalStem(nn.Module):
         return self.norm(self.patches(image) + self.position(self.coordinates))
 
 
+class TokenProjection(nn.Module):
+    """Averages the positions of a face over a few cells, and projects the cells of each of its areas to a token.
+
+    Args:
+        pooling: Weights of the positions in each cell, shape (P, N); the cells of an area follow each other.
+        dim: Channels of a position.
+        token_dim: Width of a token.
+        num_areas: Into how many areas the cells fall.
+    """
+
+    pooling: Tensor
+
+    def __init__(self, pooling: Tensor, dim: int, token_dim: int, num_areas: int = 1) -> None:
+        super().__init__()
+        self.num_areas = num_areas
+        self.register_buffer("pooling", pooling, persistent=False)
+        self.project = nn.Linear(len(pooling) // num_areas * dim, token_dim)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return tokens of shape (B, A, D) for positions of shape (B, N, C)."""
+        cells = torch.matmul(self.pooling, x).unflatten(1, (self.num_areas, -1))  # (B, A, P / A, C)
+        return self.project(cells.flatten(2))
+
+
+def grid_projection(shape: tuple[int, int], dim: int, token_dim: int, num_areas: int = 1) -> TokenProjection:
+    """Return the projection of an image of (H, W), averaged to 4 x 4 cells, into tokens of square areas."""
+    side = math.isqrt(num_areas)
+    cells = torch.arange(POOLED_SHAPE[0] * POOLED_SHAPE[1])
+    cells = cells.view(side, POOLED_SHAPE[0] // side, side, POOLED_SHAPE[1] // side).transpose(1, 2).flatten()
+    return TokenProjection(grid_average_matrix(shape, POOLED_SHAPE)[cells], dim, token_dim, num_areas)
+
+
 class RectangularNetwork(nn.Module):
-    """ConvNeXt V2 stages on an image, averaged to a 4 x 4 grid and projected to one token.
+    """ConvNeXt V2 stages on an image, each of whose last map is averaged to a 4 x 4 grid and projected to tokens.
 
     Between stages the image is halved, as long as no side falls below four.
 
@@ -59,33 +94,57 @@ class RectangularNetwork(nn.Module):
 
     Args:
         shape: (H, W) of the image.
-        config: Stages and width of the token.
+        config: Stages, width of a token, and whether stages before the last have tokens of their own.
         patch: Side of the patches of the stem.
+        num_areas: Tokens of the last stage: 1, 4 or 16.
     """
 
-    pooling: Tensor
-
-    def __init__(self, shape: tuple[int, int], config: EncoderConfig, patch: int = 1) -> None:
+    def __init__(self, shape: tuple[int, int], config: EncoderConfig, *, patch: int = 1, num_areas: int = 1) -> None:
         super().__init__()
         dims = config.stage_dims
         rates = iter(drop_path_rates(config.drop_path_rate, sum(config.stage_depths)))
         self.stem = PositionalStem(shape, NUM_FEATURES, dims[0], patch)
         self.grids = [self.stem.shape]
-        self.stages = nn.Sequential()
+        self.stages = nn.ModuleList()
         for stage, (dim, depth) in enumerate(zip(dims, config.stage_depths, strict=True)):
+            layers = nn.Sequential()
             if stage > 0:
                 step = 2 if min(patch_grid(self.grids[-1], 2)) >= SMALLEST_SIDE else 1
                 self.grids.append(patch_grid(self.grids[-1], step))
-                self.stages.extend([nn.LayerNorm(dims[stage - 1]), PatchProjection(dims[stage - 1], dim, step)])
-            self.stages.extend(ConvNextBlock(dim, next(rates)) for _ in range(depth))
-        self.register_buffer("pooling", grid_average_matrix(self.grids[-1], POOLED_SHAPE), persistent=False)
-        self.project = nn.Linear(POOLED_SHAPE[0] * POOLED_SHAPE[1] * dims[-1], config.encoder_dim)
+                layers.extend([nn.LayerNorm(dims[stage - 1]), PatchProjection(dims[stage - 1], dim, step)])
+            self.stages.append(layers.extend(ConvNextBlock(dim, next(rates)) for _ in range(depth)))
+        last = grid_projection(self.grids[-1], dims[-1], config.encoder_dim, num_areas)
+        early = zip(self.grids[:-1], dims[:-1], strict=True) if config.multi_scale else ()
+        self.tokens = StageTokens(last, [grid_projection(grid, dim, config.encoder_dim) for grid, dim in early])
 
     def forward(self, image: Tensor) -> Tensor:
-        """Return the token, shape (B, D), of an image of shape (B, H, W, 4)."""
-        x = self.stages(self.stem(image))
-        pooled = torch.matmul(self.pooling, x.flatten(1, 2))  # (B, h, w, C) -> (B, 16, C)
-        return self.project(pooled.flatten(1))
+        """Return tokens, shape (B, K, D), of an image of shape (B, H, W, 4)."""
+        x = self.stem(image)
+        maps = [x := stage(x) for stage in self.stages]
+        return self.tokens([one.flatten(1, 2) for one in maps])
+
+
+class StageTokens(nn.Module):
+    """Tokens of the last stage, and behind them those of the stages before.
+
+    Attributes:
+        num_areas: Tokens of the last stage.
+        num_tokens: All tokens.
+
+    Args:
+        last: Of the last stage.
+        early: Of the others, from the first on; empty where they have none.
+    """
+
+    def __init__(self, last: TokenProjection, early: Sequence[TokenProjection]) -> None:
+        super().__init__()
+        self.num_areas, self.num_tokens = last.num_areas, last.num_areas + len(early)
+        self.last, self.early = last, nn.ModuleList(early)
+
+    def forward(self, maps: Sequence[Tensor]) -> Tensor:
+        """Return tokens, shape (B, K, D), of the map of each stage, shape (B, N, C)."""
+        early = [project(one) for project, one in zip(self.early, maps, strict=False)]
+        return torch.cat([self.last(maps[-1]), *early], dim=1)
 
 
 def hex_average_matrix() -> Tensor:
@@ -101,13 +160,12 @@ def hex_coordinates() -> Tensor:
 
 
 class StaggeredNetwork(nn.Module):
-    """HexNeXt stages on the 73 sensors of a staggered face, averaged over thirds of rows and projected to one token.
+    """HexNeXt stages on the 73 sensors of a staggered face, averaged over thirds of rows and projected to tokens.
 
     Args:
-        config: Stages and width of the token.
+        config: Stages, width of a token, and whether stages before the last have tokens of their own.
     """
 
-    pooling: Tensor
     coordinates: Tensor
 
     def __init__(self, config: EncoderConfig) -> None:
@@ -118,16 +176,20 @@ class StaggeredNetwork(nn.Module):
         self.lift = nn.Linear(NUM_FEATURES, dims[0])
         self.position = nn.Linear(2, dims[0], bias=False)
         self.norm = nn.LayerNorm(dims[0])
-        self.stages = nn.Sequential()
+        self.stages = nn.ModuleList()
         for stage, (dim, depth) in enumerate(zip(dims, config.stage_depths, strict=True)):
+            layers = nn.Sequential()
             if stage > 0:
-                self.stages.extend([nn.LayerNorm(dims[stage - 1]), nn.Linear(dims[stage - 1], dim)])
-            self.stages.extend(HexNextBlock(dim, neighbours, next(rates)) for _ in range(depth))
-        self.register_buffer("pooling", hex_average_matrix(), persistent=False)
+                layers.extend([nn.LayerNorm(dims[stage - 1]), nn.Linear(dims[stage - 1], dim)])
+            self.stages.append(layers.extend(HexNextBlock(dim, neighbours, next(rates)) for _ in range(depth)))
         self.register_buffer("coordinates", hex_coordinates(), persistent=False)
-        self.project = nn.Linear(len(self.pooling) * dims[-1], config.encoder_dim)
+        pooling, width = hex_average_matrix(), config.encoder_dim
+        early = dims[:-1] if config.multi_scale else ()
+        self.tokens = StageTokens(
+            TokenProjection(pooling, dims[-1], width), [TokenProjection(pooling, dim, width) for dim in early]
+        )
 
     def forward(self, features: Tensor) -> Tensor:
-        """Return the token, shape (B, D), of sensors of shape (B, 73, 4)."""
-        x = self.stages(self.norm(self.lift(features) + self.position(self.coordinates)))
-        return self.project(torch.matmul(self.pooling, x).flatten(1))  # (B, 73, C) -> (B, 18, C) -> (B, D)
+        """Return tokens, shape (B, K, D), of sensors of shape (B, 73, 4)."""
+        x = self.norm(self.lift(features) + self.position(self.coordinates))
+        return self.tokens([x := stage(x) for stage in self.stages])

@@ -27,7 +27,7 @@ def test_the_table_says_what_the_blocks_see(tiny, normalization, events) -> None
         if not isinstance(face.network, RectangularNetwork):
             continue
         seen: list[tuple[int, ...]] = []
-        for module in face.network.stages:
+        for module in face.network.stages.modules():
             if isinstance(module, ConvNextBlock):
                 module.register_forward_hook(lambda _, __, output, seen=seen: seen.append(tuple(output.shape[1:3])))
         with torch.no_grad():

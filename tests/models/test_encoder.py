@@ -6,7 +6,7 @@ import torch
 
 from lib.geometry.sensors import NUM_SENSORS
 from lib.models.config import EncoderConfig
-from lib.models.encoder import Encoder, token_sensors
+from lib.models.encoder import Encoder, area_sensors, token_sensors
 from lib.models.position import describe_sensors
 
 OUTER_MODES = [{"outer_mode": "finegrid"}, {"outer_mode": "split", "outer_fine_pool": None}]
@@ -70,6 +70,8 @@ def test_evaluation_repeats_itself_and_training_does_not(tiny, normalization, ev
         {"dim_feedforward": 32},
         {"num_fusion_layers": 2},
         {"num_registers": 2},
+        {"tokens_per_face": 4},
+        {"multi_scale": True, "stage_dims": (4, 12), "stage_depths": (1, 1)},
         {"face_position": "geometric"},
     ],
 )
@@ -109,3 +111,40 @@ def test_geometric_positions_tell_direction_and_kind() -> None:
     assert outer[3] > 0.8
     np.testing.assert_allclose(us[3:6], ds[3:6] * [1, 1, -1], atol=1e-9)
     assert [face[9] for face in (inner, outer, us, ds)] == [1.0, 0.0, 0.0, 0.0]
+
+
+@pytest.mark.parametrize("num_areas", [4, 16])
+def test_the_parts_of_the_inner_face_are_equal_and_cover_it(num_areas) -> None:
+    areas = area_sensors("inner", num_areas)
+    np.testing.assert_array_equal(np.sort(np.concatenate(areas)), np.sort(token_sensors("inner")))
+    sizes = [len(ids) for ids in areas]
+    # 93 rows cannot be divided evenly.
+    assert max(sizes) - min(sizes) <= 44 / num_areas**0.5
+    centres = np.stack([describe_sensors(ids)[:3] for ids in areas])
+    # Row by row: along a row the beam coordinate changes, down a column it does not.
+    side = int(num_areas**0.5)
+    assert np.ptp(centres[:side, 2]) > 0.5
+    np.testing.assert_allclose(centres[::side, 2], centres[0, 2], atol=1e-9)
+
+
+def test_a_part_of_the_inner_face_speaks_loudest_in_its_own_token(tiny, normalization, events, awakened) -> None:
+    settings = tiny | {"tokens_per_face": 4, "inner_patch": 1}
+    encoder = awakened(Encoder(EncoderConfig(**settings, drop_path_rate=0.0), normalization)).double()
+    features = encoder.features(events[0][:1].double(), torch.ones(1, 4760, 2, dtype=torch.bool))
+    sizes = np.empty((4, 4))
+    for number in range(4):
+        leaf = features.clone().requires_grad_()
+        encoder.faces["inner"](leaf)[0, number].square().sum().backward()
+        sizes[number] = [float(leaf.grad[0, ids].abs().sum()) for ids in area_sensors("inner", 4)]
+    np.testing.assert_array_equal(sizes.argmax(axis=1), np.arange(4))
+
+
+@pytest.mark.parametrize("outer", OUTER_MODES)
+def test_tokens_of_parts_and_scales_stand_with_their_face(outer, tiny, normalization, events) -> None:
+    stages = {"stage_dims": (4, 6, 8), "stage_depths": (1, 1, 1)}
+    options = {"tokens_per_face": 4, "multi_scale": True, "face_position": "geometric", "fovea_side": 5}
+    encoder = Encoder(EncoderConfig(**tiny | outer | stages | options), normalization)
+    counts = {name: encoder.token_faces.count(name) for name in encoder.token_faces}
+    assert counts == dict.fromkeys(encoder.faces, 3) | {"inner": 6, "fovea": 1, "summary": 1}
+    assert list(dict.fromkeys(encoder.token_faces)) == [*encoder.faces, "fovea", "summary"]
+    assert encoder(*events).shape[1] == len(encoder.token_faces)
