@@ -15,6 +15,7 @@ from torch.nn import functional
 from lib.nn.convnext import ConvNextBlock, PatchProjection, patch_grid
 from lib.nn.grn import GlobalResponseNorm, PointwiseLayers
 from lib.nn.hexnext import HexNextBlock, NeighbourConvolution
+from lib.nn.visible import VisiblePositions
 
 
 def plain_form(model: nn.Module) -> nn.Module:
@@ -46,10 +47,12 @@ class PlainPointwiseLayers(nn.Module):
         self.norm, self.expand, self.project = layers.norm, layers.expand, layers.project
         self.response_norm = layers.response_norm
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Transform features of shape (B, ..., C)."""
+    def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
+        """Transform features of shape (B, ..., C), those alone where a mask of shape (B, ..., 1) is 1."""
         hidden = functional.gelu(self.expand(self.norm(x)))
-        return self.project(respond(hidden, self.response_norm))
+        if mask is None:
+            return self.project(respond(hidden, self.response_norm))
+        return self.project(respond(hidden * mask, self.response_norm)) * mask
 
 
 def respond(x: Tensor, norm: GlobalResponseNorm) -> Tensor:
@@ -73,10 +76,11 @@ class PlainConvNextBlock(nn.Module):
         self.pointwise = PlainPointwiseLayers(block.pointwise)
         self.drop_path = block.drop_path
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor, visible: VisiblePositions | None = None) -> Tensor:
         """Transform (B, H, W, C); what goes from block to block lies as (B, C, H, W)."""
         image = x.permute(0, 3, 1, 2).contiguous()
-        branch = self.pointwise(self.depthwise(image).permute(0, 2, 3, 1))
+        mask = None if visible is None else visible.mask.unflatten(1, x.shape[1:3])
+        branch = self.pointwise(self.depthwise(image).permute(0, 2, 3, 1), mask)
         return (image + self.drop_path(branch.permute(0, 3, 1, 2))).permute(0, 2, 3, 1)
 
 
@@ -107,11 +111,11 @@ class PlainHexNextBlock(nn.Module):
         self.pointwise = PlainPointwiseLayers(block.pointwise)
         self.drop_path = block.drop_path
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor, visible: VisiblePositions | None = None) -> Tensor:
         """Transform features of shape (B, N, C)."""
         table = self.depthwise.neighbours.unflatten(0, (x.shape[1], -1))
         padded = functional.pad(x, (0, 0, 0, 1))
         mixed = self.depthwise.bias.expand_as(x)
         for direction, weight in enumerate(self.depthwise.weight):
             mixed = mixed + weight * padded[:, table[:, direction]]
-        return x + self.drop_path(self.pointwise(mixed))
+        return x + self.drop_path(self.pointwise(mixed, None if visible is None else visible.mask))

@@ -53,6 +53,10 @@ class EncoderConfig(Section):
     """Learned tokens that take part in the fusion and are left out afterwards; room for what concerns no face."""
     face_position: Literal["learned", "geometric"] = "learned"
     """What tells the fusion which face a token comes from: an embedding, or the face's centre and normal."""
+    masked_convolution: bool = False
+    """Leave sensors without a measurement out of convolutions, response norms and averages of the faces, instead of
+    showing their sentinels there. Pointwise layers then run where something was measured alone, which saves time on a
+    CPU where much is hidden."""
     fovea_side: int = Field(17, ge=0, le=43)
     """Side, in sensors, of the window around the brightest place of the inner face that becomes a token of its own, at
     full resolution; odd, or 0 for none."""

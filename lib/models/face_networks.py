@@ -1,7 +1,7 @@
 """Networks that turn the sensors of one face into its tokens."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -9,16 +9,25 @@ from torch import Tensor, nn
 from lib.geometry.hex_grid import neighbour_table
 from lib.geometry.sensors import STAGGERED_ROWS
 from lib.models.config import EncoderConfig
-from lib.models.sensor_inputs import NUM_FEATURES
+from lib.models.sensor_inputs import NPHO_FLAG, NUM_FEATURES
 from lib.nn.area_average import area_average_matrix, grid_average_matrix
 from lib.nn.convnext import ConvNextBlock, PatchProjection, patch_grid
 from lib.nn.drop_path import drop_path_rates
 from lib.nn.hexnext import HexNextBlock
+from lib.nn.precise import in_float32
+from lib.nn.stage import Stage, seen_patches
 
 POOLED_SHAPE = (4, 4)
 HEX_POOLED_COLUMNS = 3
 SMALLEST_SIDE = 4
 """No side of an image is halved below this."""
+SMALLEST_SHARE = 1e-3
+"""Of a cell: less than any position has, so that only a cell without any falls below."""
+
+
+def is_measured(features: Tensor) -> Tensor:
+    """Return where photons were measured, shape (...), for features of shape (..., 4)."""
+    return features[..., NPHO_FLAG] > 0
 
 
 def grid_coordinates(shape: tuple[int, int]) -> Tensor:
@@ -70,10 +79,19 @@ class TokenProjection(nn.Module):
         self.register_buffer("pooling", pooling, persistent=False)
         self.project = nn.Linear(len(pooling) // num_areas * dim, token_dim)
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Return tokens of shape (B, A, D) for positions of shape (B, N, C)."""
-        cells = torch.matmul(self.pooling, x).unflatten(1, (self.num_areas, -1))  # (B, A, P / A, C)
-        return self.project(cells.flatten(2))
+    def forward(self, x: Tensor, seen: Tensor | None = None) -> Tensor:
+        """Return tokens of shape (B, A, D).
+
+        Args:
+            x: Positions, shape (B, N, C).
+            seen: Which of them the averages are taken over, shape (B, N); None for all.
+        """
+        cells = torch.matmul(self.pooling, x)
+        if seen is not None:
+            # What is not seen is zero, and counts as little in the weights: (B, N) -> (B, P, 1).
+            share = in_float32(lambda weight: torch.matmul(weight, self.pooling.T), seen.float())[..., None]
+            cells = cells / share.clamp_min(SMALLEST_SHARE).to(cells.dtype)
+        return self.project(cells.unflatten(1, (self.num_areas, -1)).flatten(2))  # (B, P, C) -> (B, A, P / A * C)
 
 
 def grid_projection(shape: tuple[int, int], dim: int, token_dim: int, num_areas: int = 1) -> TokenProjection:
@@ -106,22 +124,22 @@ class RectangularNetwork(nn.Module):
         self.stem = PositionalStem(shape, NUM_FEATURES, dims[0], patch)
         self.grids = [self.stem.shape]
         self.stages = nn.ModuleList()
+        self.masked = config.masked_convolution
         for stage, (dim, depth) in enumerate(zip(dims, config.stage_depths, strict=True)):
-            layers = nn.Sequential()
+            entrance = None
             if stage > 0:
                 step = 2 if min(patch_grid(self.grids[-1], 2)) >= SMALLEST_SIDE else 1
                 self.grids.append(patch_grid(self.grids[-1], step))
-                layers.extend([nn.LayerNorm(dims[stage - 1]), PatchProjection(dims[stage - 1], dim, step)])
-            self.stages.append(layers.extend(ConvNextBlock(dim, next(rates)) for _ in range(depth)))
+                entrance = PatchProjection(dims[stage - 1], dim, step)
+            self.stages.append(Stage((ConvNextBlock(dim, next(rates)) for _ in range(depth)), entrance))
         last = grid_projection(self.grids[-1], dims[-1], config.encoder_dim, num_areas)
         early = zip(self.grids[:-1], dims[:-1], strict=True) if config.multi_scale else ()
         self.tokens = StageTokens(last, [grid_projection(grid, dim, config.encoder_dim) for grid, dim in early])
 
     def forward(self, image: Tensor) -> Tensor:
         """Return tokens, shape (B, K, D), of an image of shape (B, H, W, 4)."""
-        x = self.stem(image)
-        maps = [x := stage(x) for stage in self.stages]
-        return self.tokens([one.flatten(1, 2) for one in maps])
+        seen = seen_patches(is_measured(image), self.stem.patches.patch) if self.masked else None
+        return self.tokens(self.stages, self.stem(image), seen)
 
 
 class StageTokens(nn.Module):
@@ -141,10 +159,20 @@ class StageTokens(nn.Module):
         self.num_areas, self.num_tokens = last.num_areas, last.num_areas + len(early)
         self.last, self.early = last, nn.ModuleList(early)
 
-    def forward(self, maps: Sequence[Tensor]) -> Tensor:
-        """Return tokens, shape (B, K, D), of the map of each stage, shape (B, N, C)."""
-        early = [project(one) for project, one in zip(self.early, maps, strict=False)]
-        return torch.cat([self.last(maps[-1]), *early], dim=1)
+    def forward(self, stages: Iterable[nn.Module], x: Tensor, seen: Tensor | None) -> Tensor:
+        """Return tokens, shape (B, K, D).
+
+        Args:
+            stages: The stages that x passes.
+            x: An image of shape (B, H, W, C), or positions of shape (B, N, C).
+            seen: Which of them are to be looked at, shape (B, H, W) or (B, N); None for all.
+        """
+        maps = []
+        for stage in stages:
+            x, seen = stage(x, seen)
+            maps.append((x.flatten(1, -2), None if seen is None else seen.flatten(1)))
+        early = [project(*one) for project, one in zip(self.early, maps, strict=False)]
+        return torch.cat([self.last(*maps[-1]), *early], dim=1)
 
 
 def hex_average_matrix() -> Tensor:
@@ -177,11 +205,10 @@ class StaggeredNetwork(nn.Module):
         self.position = nn.Linear(2, dims[0], bias=False)
         self.norm = nn.LayerNorm(dims[0])
         self.stages = nn.ModuleList()
+        self.masked = config.masked_convolution
         for stage, (dim, depth) in enumerate(zip(dims, config.stage_depths, strict=True)):
-            layers = nn.Sequential()
-            if stage > 0:
-                layers.extend([nn.LayerNorm(dims[stage - 1]), nn.Linear(dims[stage - 1], dim)])
-            self.stages.append(layers.extend(HexNextBlock(dim, neighbours, next(rates)) for _ in range(depth)))
+            entrance = PatchProjection(dims[stage - 1], dim, 1) if stage > 0 else None
+            self.stages.append(Stage((HexNextBlock(dim, neighbours, next(rates)) for _ in range(depth)), entrance))
         self.register_buffer("coordinates", hex_coordinates(), persistent=False)
         pooling, width = hex_average_matrix(), config.encoder_dim
         early = dims[:-1] if config.multi_scale else ()
@@ -192,4 +219,4 @@ class StaggeredNetwork(nn.Module):
     def forward(self, features: Tensor) -> Tensor:
         """Return tokens, shape (B, K, D), of sensors of shape (B, 73, 4)."""
         x = self.norm(self.lift(features) + self.position(self.coordinates))
-        return self.tokens([x := stage(x) for stage in self.stages])
+        return self.tokens(self.stages, x, is_measured(features) if self.masked else None)

@@ -12,6 +12,8 @@ from lib.nn.precise import in_float32
 
 NUM_FEATURES = 4
 """Normalized npho, normalized time, and whether (or for which share of a cell) each was measured."""
+NPHO_FLAG = 2
+"""Place of the flag of npho among them."""
 
 # Photons that stand for none: the slope of a square root is infinite at zero, and a saliency map is made of slopes.
 NO_CHARGE = 1e-6

@@ -6,6 +6,7 @@ from torch.nn import functional
 from lib.nn.depthwise import DepthwiseConvolution
 from lib.nn.drop_path import DropPath
 from lib.nn.grn import PointwiseLayers
+from lib.nn.visible import VisiblePositions
 
 KERNEL_SIZE = 7
 
@@ -26,9 +27,9 @@ class ConvNextBlock(nn.Module):
         self.pointwise = PointwiseLayers(dim)
         self.drop_path = DropPath(drop_path_rate)
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Transform an image of shape (B, H, W, C)."""
-        branch = self.pointwise(self.depthwise(x).flatten(1, 2))  # (B, H, W, C) -> (B, H*W, C)
+    def forward(self, x: Tensor, visible: VisiblePositions | None = None) -> Tensor:
+        """Transform an image of shape (B, H, W, C), which is zero where it is not visible and stays so."""
+        branch = self.pointwise(self.depthwise(x).flatten(1, 2), visible)  # (B, H, W, C) -> (B, H*W, C)
         return x + self.drop_path(branch).view_as(x)
 
 
@@ -45,11 +46,14 @@ class PatchProjection(nn.Module):
 
     def __init__(self, in_dim: int, out_dim: int, patch: int) -> None:
         super().__init__()
-        self.patch = patch
+        self.in_dim, self.patch = in_dim, patch
         self.project = nn.Linear(in_dim * patch * patch, out_dim)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Project an image of shape (B, H, W, in_dim) to (B, ceil(H / patch), ceil(W / patch), out_dim)."""
+        """Project an image of shape (B, H, W, in_dim) to (B, ceil(H / patch), ceil(W / patch), out_dim).
+
+        With patches of one position, x may have any shape (..., in_dim).
+        """
         if self.patch == 1:
             return self.project(x)
         height, width = patch_grid((x.shape[1], x.shape[2]), self.patch)

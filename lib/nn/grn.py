@@ -5,6 +5,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from lib.nn.gelu_squares import gelu_squares
+from lib.nn.visible import VisiblePositions
 
 EXPANSION = 4
 
@@ -74,7 +75,25 @@ class PointwiseLayers(nn.Module):
         self.response_norm = GlobalResponseNorm(EXPANSION * dim)
         self.project = nn.Linear(EXPANSION * dim, dim)
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Transform positions of shape (B, N, C)."""
-        hidden, squares = gelu_squares(self.expand(self.norm(x)))
-        return self.response_norm.then_linear(hidden, self.project, squares)
+    def forward(self, x: Tensor, visible: VisiblePositions | None = None) -> Tensor:
+        """Transform positions of shape (B, N, C).
+
+        Args:
+            x: The positions.
+            visible: Which of them count; what is said of the others is zero, and they have no part in the norms.
+        """
+        if visible is None:
+            hidden, squares = gelu_squares(self.expand(self.norm(x)))
+            return self.response_norm.then_linear(hidden, self.project, squares)
+        if visible.order is None:
+            hidden = functional.gelu(self.expand(self.norm(x)))
+            squares = (hidden * visible.mask).square().sum(dim=1, keepdim=True, dtype=torch.float32)
+            return self.response_norm.then_linear(hidden, self.project, squares) * visible.mask.to(x.dtype)
+        # Rows of zeros at the end of events with fewer visible positions all become the same, which is subtracted.
+        hidden, squares = gelu_squares(self.expand(self.norm(visible.pick(x))))
+        squares = squares - visible.count_hidden_rows() * self._square_of_zeros(x)
+        return visible.put_back(self.response_norm.then_linear(hidden, self.project, squares.clamp_min(0.0)))
+
+    def _square_of_zeros(self, x: Tensor) -> Tensor:
+        """Return the square of what a position of zeros becomes before the response normalization, shape (1, 1, C)."""
+        return functional.gelu(self.expand(self.norm(x.new_zeros(1, 1, x.shape[2])))).float().square()

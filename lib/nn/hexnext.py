@@ -6,6 +6,7 @@ from torch.nn import functional
 
 from lib.nn.drop_path import DropPath
 from lib.nn.grn import PointwiseLayers
+from lib.nn.visible import VisiblePositions
 
 
 class NeighbourConvolution(nn.Module):
@@ -50,6 +51,6 @@ class HexNextBlock(nn.Module):
         self.pointwise = PointwiseLayers(dim)
         self.drop_path = DropPath(drop_path_rate)
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Transform features of shape (B, N, C)."""
-        return x + self.drop_path(self.pointwise(self.depthwise(x)))
+    def forward(self, x: Tensor, visible: VisiblePositions | None = None) -> Tensor:
+        """Transform features of shape (B, N, C), which are zero where they are not visible and stay so."""
+        return x + self.drop_path(self.pointwise(self.depthwise(x), visible))

@@ -15,6 +15,7 @@ from lib.config.document import read_document
 from lib.config.loading import validate
 from lib.config.overrides import apply_overrides
 from lib.data.normalization import Normalization
+from lib.models.encoder_model import EncoderModel
 from lib.models.presets import PRESETS
 
 SIZES_PAGE: Final = "model_sizes.md"
@@ -52,13 +53,14 @@ class ModelSize:
 def model_size(config: TrainingConfiguration) -> ModelSize:
     """Return the size of the model that a configuration describes; builds it and runs it on a few events."""
     parts = assemble(config, Normalization.from_config(config.normalization))
+    assert isinstance(parts.model, EncoderModel)
     few, many = (kept_bytes(parts.model.train(), parts.task, config.training, count) for count in _EVENTS)
     prepared = parts.task.prepare(some_events(1, parts.task.truth_branches), training=False)
     with FlopCounterMode(display=False) as counter, torch.no_grad():
         parts.task.score(parts.model.eval(), prepared)
     return ModelSize(
         sum(parameter.numel() for parameter in parts.model.parameters()),
-        len(parts.model.get_submodule("encoder").token_faces),
+        len(parts.model.encoder.token_faces),
         counter.get_total_flops(),
         (many - few) // (_EVENTS[1] - _EVENTS[0]),
     )
@@ -72,7 +74,7 @@ def preset_configuration(kind: str, preset: str, *assignments: str) -> TrainingC
 
 def model_sizes_page() -> str:
     """Return the page of the sizes of all models."""
-    sizes = {
+    sizes: dict[tuple[str, str], ModelSize] = {
         (kind, preset): model_size(preset_configuration(kind, preset, "training.amp=bf16"))
         for kind in SCHEMAS
         for preset in PRESETS

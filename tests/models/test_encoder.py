@@ -7,6 +7,7 @@ import torch
 from lib.geometry.sensors import NUM_SENSORS
 from lib.models.config import EncoderConfig
 from lib.models.encoder import Encoder, area_sensors, token_sensors
+from lib.models.face_networks import grid_projection
 from lib.models.position import describe_sensors
 
 OUTER_MODES = [{"outer_mode": "finegrid"}, {"outer_mode": "split", "outer_fine_pool": None}]
@@ -34,9 +35,11 @@ def test_every_sensor_reaches_its_token_and_no_other(outer, tiny, normalization,
             np.testing.assert_array_equal(reached, np.sort(token_sensors(name)))
 
 
+@pytest.mark.parametrize("masked", [False, True])
 @pytest.mark.parametrize("outer", OUTER_MODES)
-def test_invalid_sensors_have_no_influence(outer, tiny, normalization, events, awakened) -> None:
-    encoder = awakened(Encoder(EncoderConfig(**tiny | outer), normalization)).eval()
+def test_invalid_sensors_have_no_influence(outer, masked, tiny, normalization, events, awakened) -> None:
+    settings = tiny | outer | {"masked_convolution": masked}
+    encoder = awakened(Encoder(EncoderConfig(**settings), normalization)).eval()
     x, valid = events
     spoilt = torch.where(valid, x, torch.tensor([float("nan"), 1e10]))
     assert torch.equal(encoder(spoilt, valid), encoder(x, valid))
@@ -44,9 +47,12 @@ def test_invalid_sensors_have_no_influence(outer, tiny, normalization, events, a
     assert not torch.equal(encoder(x, torch.ones_like(valid)), encoder(x, valid))
 
 
-def test_events_do_not_see_each_other(tiny, normalization, events, awakened) -> None:
-    encoder = awakened(Encoder(EncoderConfig(**tiny), normalization)).eval()
-    x, valid = events
+@pytest.mark.parametrize("masked", [False, True])
+def test_events_do_not_see_each_other(masked, tiny, normalization, events, awakened) -> None:
+    encoder = awakened(Encoder(EncoderConfig(**tiny, masked_convolution=masked), normalization)).eval()
+    x, valid = events[0], events[1].clone()
+    # Unlike the others, so that one event cannot decide how many positions the layers run over.
+    valid[1, ::2] = False
     torch.testing.assert_close(encoder(x, valid)[1:2], encoder(x[1:2], valid[1:2]), rtol=1e-4, atol=1e-4)
 
 
@@ -71,6 +77,7 @@ def test_evaluation_repeats_itself_and_training_does_not(tiny, normalization, ev
         {"num_fusion_layers": 2},
         {"num_registers": 2},
         {"tokens_per_face": 4},
+        {"masked_convolution": True},
         {"multi_scale": True, "stage_dims": (4, 12), "stage_depths": (1, 1)},
         {"face_position": "geometric"},
     ],
@@ -148,3 +155,14 @@ def test_tokens_of_parts_and_scales_stand_with_their_face(outer, tiny, normaliza
     assert counts == dict.fromkeys(encoder.faces, 3) | {"inner": 6, "fovea": 1, "summary": 1}
     assert list(dict.fromkeys(encoder.token_faces)) == [*encoder.faces, "fovea", "summary"]
     assert encoder(*events).shape[1] == len(encoder.token_faces)
+
+
+def test_averages_of_a_masked_face_are_taken_over_what_was_measured() -> None:
+    projection = grid_projection((8, 8), 3, 5)
+    x, seen = torch.randn(2, 64, 3), torch.ones(2, 64, dtype=torch.bool)
+    # Everything of one cell, half of another.
+    seen.view(2, 8, 8)[:, :2, :2], seen.view(2, 8, 8)[:, :2, 2] = False, False
+    hidden = x * seen[..., None]
+    full = torch.where(seen[..., None], x, 0.0)
+    full.view(2, 8, 8, 3)[:, :2, 2] = full.view(2, 8, 8, 3)[:, :2, 3]
+    torch.testing.assert_close(projection(hidden, seen), projection(full))
