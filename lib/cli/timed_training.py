@@ -127,7 +127,7 @@ def _trainer(config: C) -> tuple[Trainer[EventBatch], int]:
     normalization = Normalization.from_config(config.normalization)
     seed_initialization(config.training.seed)
     parts = assemble(config, normalization)
-    parts.model.to(choose_device())
+    parts.model.to(choose_device(config.training.cpu_threads))
     truth, seed = parts.task.truth_branches, config.training.seed
     train = open_stream(config.data, normalization, truth, split="train", seed=seed)
     trainer = Trainer[EventBatch](

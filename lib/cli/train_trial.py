@@ -30,7 +30,7 @@ def build_trial(config: TrainingConfiguration) -> Trial:
         UserError: If files or checkpoints cannot serve.
     """
     normalization = Normalization.from_config(config.normalization)
-    device = choose_device()
+    device = choose_device(config.training.cpu_threads)
 
     def build() -> nn.Module:
         seed_initialization(config.training.seed)

@@ -31,7 +31,7 @@ from lib.training.health import LearningHealth, UnhealthyError
 from lib.training.memory import MemoryShortageError
 from lib.training.memory_guard import MemoryGuard
 from lib.training.process_group import alike, copy_from_first_rank, from_first_rank, wait_for_all
-from lib.training.provenance import code_revision, environment, user_name
+from lib.training.provenance import CPU, code_revision, environment, user_name
 from lib.training.random_state import seed_initialization
 from lib.training.rank_check import DisagreementError, RankCheck
 from lib.training.rank_watch import watched_ranks
@@ -130,7 +130,7 @@ def _prepare(config: TrainingConfiguration, run_name: str, source: Path | None) 
     parts = assemble(config, normalization)
     if resumed is None:
         initialize(parts.model, config, normalization)
-    device = choose_device()
+    device = choose_device(_cpu_threads(config, resumed))
     parts.model.to(device)
     settled = settle(config, device.type)
     train, validation = (_stream(settled.config, normalization, parts, split) for split in ("train", "validation"))
@@ -169,6 +169,15 @@ def _prepare(config: TrainingConfiguration, run_name: str, source: Path | None) 
         metrics=resumed.metrics if resumed else None,
     )
     return _ReadyRun(settled.config, trainer, parts, recorder, data)
+
+
+def _cpu_threads(config: TrainingConfiguration, resumed: Checkpoint | None) -> int | None:
+    """Return the threads that are asked for, or else those that a resumed run had on a CPU; None for neither."""
+    if config.training.cpu_threads is not None or resumed is None:
+        return config.training.cpu_threads
+    before = resumed.about.get("environment", {})
+    # Checkpoints of older versions do not tell.
+    return int(before["threads"]) if before.get("device") == CPU and "threads" in before else None
 
 
 def _require_shares(config: TrainingConfiguration) -> None:

@@ -68,6 +68,9 @@ class TrainingConfig(Section):
     micro_batch: MicroBatch = "auto"
     """Events that go through the model at a time; the gradient stays that of the whole batch. auto: all of them on a
     GPU, on a CPU as many as stay in its cache."""
+    cpu_threads: int | None = Field(None, ge=1)
+    """Threads that compute where there is no GPU; by default OMP_NUM_THREADS or one per core, and on resume as many as
+    before: their number is in the last bits of every gradient."""
     profile: bool = False
     """Measure where the time of the steps goes, and write a table and metrics for each epoch."""
     profile_trace: bool = False

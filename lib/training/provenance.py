@@ -7,6 +7,8 @@ import subprocess
 
 import torch
 
+CPU = "cpu"
+
 
 def environment() -> dict[str, str]:
     """Return what the result of a run may depend on: versions, machine, device."""
@@ -16,7 +18,9 @@ def environment() -> dict[str, str]:
         "torch": str(torch.__version__),
         "machine": platform.machine(),
         "host": platform.node(),
-        "device": torch.cuda.get_device_name(0) if torch.cuda.is_available() else "cpu",
+        "device": torch.cuda.get_device_name(0) if torch.cuda.is_available() else CPU,
+        # Each thread adds up its part of a sum over events, so their number is in the last bits of a gradient.
+        "threads": str(torch.get_num_threads()),
     }
 
 

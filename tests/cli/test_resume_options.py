@@ -1,12 +1,14 @@
 """What is asked of a resumed run is done once, however often its job is requeued."""
 
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, get_args
 
 import pytest
 
 from lib.cli.resume_options import ResumeOption, is_asked_anew
 from lib.cli.schemas import MaeConfig
+from lib.cli.training_run import _cpu_threads
 from lib.training.checkpoint import LAST_NAME, Checkpoint
 from lib.training.config import CheckpointConfig
 from tests.cli.test_start_point import checkpoint_of
@@ -50,3 +52,24 @@ def test_a_run_without_a_name_has_a_new_folder_each_time(tmp_path: Path) -> None
 
 def test_every_option_is_a_setting() -> None:
     assert set(OPTIONS) <= set(CheckpointConfig.model_fields)
+
+
+@pytest.mark.parametrize(
+    ("environment", "wanted", "expected"),
+    [
+        ({"device": "cpu", "threads": "4"}, None, 4),
+        ({"device": "cpu", "threads": "4"}, 2, 2),
+        ({"device": "NVIDIA", "threads": "4"}, None, None),
+        # A checkpoint from before threads were noted.
+        ({"device": "cpu"}, None, None),
+        (None, None, None),
+        (None, 2, 2),
+    ],
+)
+def test_a_resumed_run_computes_with_the_threads_it_had(
+    tmp_path: Path, environment: dict[str, str] | None, wanted: int | None, expected: int | None
+) -> None:
+    resumed: Any = None if environment is None else SimpleNamespace(about={"environment": environment})
+    asked = config(tmp_path)
+    now = asked.model_copy(update={"training": asked.training.model_copy(update={"cpu_threads": wanted})})
+    assert _cpu_threads(now, resumed) == expected

@@ -34,6 +34,17 @@ def test_without_a_gpu_the_cpu_serves() -> None:
     assert environment()["device"] == "cpu"
 
 
+@pytest.mark.usefixtures("no_gpu")
+def test_the_cpu_computes_with_the_wanted_threads(monkeypatch: pytest.MonkeyPatch) -> None:
+    threads = [1]
+    monkeypatch.setattr(torch, "set_num_threads", threads.append)
+    monkeypatch.setattr(torch, "get_num_threads", lambda: threads[-1])
+    choose_device()
+    assert environment()["threads"] == "1"
+    choose_device(3)
+    assert environment()["threads"] == "3"
+
+
 @pytest.mark.usefixtures("fake_gpu")
 def test_a_gpu_is_taken_if_there_is_one() -> None:
     assert choose_device() == torch.device("cuda")

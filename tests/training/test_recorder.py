@@ -41,6 +41,9 @@ class SilentTracker:
     def log(self, record: Any) -> None:
         self.told.append(record)
 
+    def log_tags(self, tags: dict[str, str]) -> None:
+        self.told.append(tags)
+
     def log_artifact(self, path: Path) -> None:
         self.told.append(path)
 
