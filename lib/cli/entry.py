@@ -41,5 +41,13 @@ def run_command(main: Callable[[Sequence[str]], int], arguments: Sequence[str] |
     try:
         return main(sys.argv[1:] if arguments is None else arguments)
     except UserError as error:
-        sys.stderr.write(f"error: {error}\n")
+        sys.stderr.write(f"error: {_spelt_out(str(error))}\n")
         return EXIT_USER_ERROR
+
+
+def _spelt_out(text: str) -> str:
+    """Return a text with its control characters as escapes: a terminal would obey those of a name that it is shown."""
+    return "".join(
+        letter if letter.isprintable() or letter == "\n" else letter.encode("unicode_escape").decode()
+        for letter in text
+    )

@@ -39,6 +39,14 @@ def test_a_mistake_of_the_user_ends_with_its_message_alone(capsys: pytest.Captur
     assert captured.out == ""
 
 
+def test_control_characters_of_a_message_reach_no_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    def fail(arguments: Sequence[str]) -> int:
+        raise DataError("é \x1b[2J\u202ename\x00:\nnot plain")
+
+    assert run_command(fail, []) == EXIT_USER_ERROR
+    assert capsys.readouterr().err == "error: é \\x1b[2J\\u202ename\\x00:\nnot plain\n"
+
+
 def test_a_fault_of_the_program_is_not_hidden() -> None:
     def fail(arguments: Sequence[str]) -> int:
         raise ZeroDivisionError("a fault")
