@@ -21,6 +21,8 @@ FEWEST_EVENTS: Final = 400
 """With fewer the size of the errors is known to worse than 5 %, and nothing is corrected."""
 MOST_EVENTS: Final = 100_000
 """The first of a validation; they say it to 0.3 %, and memory stays flat."""
+# Relative, of the energy.
+_LARGEST_BIAS: Final = 0.5
 
 
 class CorrectionFit:
@@ -65,22 +67,32 @@ class CorrectionFit:
         """Set the correction of one target from predictions, truth and errors, shape (2 or 3, N, width)."""
         gain, offset = np.ones(target.head_width), np.zeros(target.head_width)
         for i in range(target.width):
-            component = columns[:, :, i]
-            usable = component[:, np.isfinite(component).all(axis=0) & (np.abs(component[1]) < INVALID_ABOVE)]
+            relative = target.name == "energy"
+            usable = _usable(columns[:, :, i], relative=relative)
             if usable.shape[1] < FEWEST_EVENTS:
                 continue
-            gain[i], offset[i] = _centre(usable[0], usable[1], relative=target.name == "energy")
+            gain[i], offset[i] = _centre(usable[0], usable[1], relative=relative)
             if target.errors:
                 pulls = (gain[i] * usable[0] + offset[i] - usable[1]) / usable[2]
                 gain[target.width + i] = quantile_68(pulls, share=COVERED).value
         self._correction.set(target.name, gain=torch.as_tensor(gain), offset=torch.as_tensor(offset))
 
 
+def _usable(columns: FloatArray, *, relative: bool) -> FloatArray:
+    """Return the events whose truth is known, without those that no ratio can be formed of."""
+    known = np.isfinite(columns).all(axis=0) & (np.abs(columns[1]) < INVALID_ABOVE)
+    positive = columns[1:] if relative else columns[2:]
+    return columns[:, known & (positive > 0).all(axis=0)]
+
+
 def _centre(predicted: FloatArray, true: FloatArray, *, relative: bool) -> tuple[float, float]:
     """Return gain and offset that put the core of the residuals at 0."""
     # Resolution and leakage of the energy go with it, and so does its bias.
     core = core_sigma(predicted / true - 1.0 if relative else predicted - true)
-    return (1.0 / (1.0 + core.mean), 0.0) if relative else (1.0, -core.mean)
+    if not relative:
+        return 1.0, -core.mean
+    # Energies that are wrong by a factor have not been learnt, and a factor of thousands would not help them.
+    return (1.0 / (1.0 + core.mean) if abs(core.mean) < _LARGEST_BIAS else 1.0), 0.0
 
 
 def _array(values: Tensor) -> FloatArray:

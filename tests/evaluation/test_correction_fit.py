@@ -115,6 +115,22 @@ def test_events_of_unknown_truth_are_left_out() -> None:
     assert correction.values("uvwFI", torch.zeros(1, 3)).tolist() == [[0.0] * 3]
 
 
+def test_pedestals_without_energy_and_errors_of_zero_are_left_out() -> None:
+    batch, outputs = validated(1)
+    batch.truth["energyTruth"][::3] = 0.0
+    outputs["uvwFI_sigma"][::3] = 0.0
+    correction = fitted(batch, outputs)
+    assert correction.values("energy", torch.ones(1, 1)).item() == pytest.approx(1 / 1.01, rel=3e-3)
+    # Said twice as large as they are; two thirds of the events know it to 0.7 %.
+    assert correction.errors("uvwFI", torch.ones(1, 3))[0].tolist() == [pytest.approx(0.5, rel=0.03)] * 3
+
+
+def test_energies_that_are_not_learnt_keep_their_factor() -> None:
+    batch, outputs = validated(1)
+    outputs["energy"] *= 1e-6
+    assert fitted(batch, outputs).values("energy", torch.ones(1, 1)).item() == 1.0
+
+
 def test_each_validation_is_fitted_by_itself() -> None:
     correction = OutputCorrection({target.name: target.head_width for target in TARGETS})
     observer = CorrectionFit(TARGETS, correction)
