@@ -11,12 +11,12 @@ import uproot
 from lib.data.branches import INVALID_ABOVE, TREE_NAME
 from lib.data.tree_reading import read_errors
 from lib.errors import DataError
+from lib.evaluation.restoration_scores import COVERED
 from lib.evaluation.restoration_trial import CLUSTER_SIZE, DISTANCE, EXPECTED, IS_DEAD
 from lib.geometry.coordinates import BoolArray
 from lib.geometry.sensors import FACE_NAMES, FloatArray, IndexArray
 
 MODEL: Final = "model"
-COVERED: Final = 0.68
 LEAST_SENSORS: Final = 20
 """Fewer would make the numbers of a bin jump."""
 _NEEDED: Final = ("face", "npho_truth", "npho_pred")

@@ -14,7 +14,7 @@ from lib.models.rough_point import DEPTHS, to_xyz
 
 NUM_WAY_FEATURES = 4
 _SOURCE_FEATURES = 4
-PMT_WIDTH = 2
+PMT_NETWORK_FACTOR = 2
 """How many times as wide as those of MPPCs the networks of PMTs are: these are few, and lie on five faces."""
 # How far the encoder may move the rough point: across in cm, and in the logarithm of the depth.
 _ACROSS, _LOG_DEPTH = 3.0, 1.0
@@ -119,7 +119,7 @@ class LightField(nn.Module):
             NUM_WAY_FEATURES, self.event_dim, places[:, :NUM_MPPC], dim=dim, depth=depth, out_dim=1
         )
         self.pmts = SensorNetwork(
-            NUM_WAY_FEATURES, self.event_dim, places[:, NUM_MPPC:], dim=PMT_WIDTH * dim, depth=depth, out_dim=1
+            NUM_WAY_FEATURES, self.event_dim, places[:, NUM_MPPC:], dim=PMT_NETWORK_FACTOR * dim, depth=depth, out_dim=1
         )
         self.log_gain = nn.Parameter(torch.zeros(NUM_SENSORS))
 
@@ -143,9 +143,9 @@ class LightField(nn.Module):
 
     def _way(self, xyz: Tensor) -> Tensor:
         offsets = [point[:, None] - axis for point, axis in zip(xyz.unbind(1), self.positions.unbind(1), strict=True)]
-        square = sum((offset.square() for offset in offsets), torch.zeros(()))
-        height = sum((o * axis for o, axis in zip(offsets, self.normals.unbind(1), strict=True)), torch.zeros(()))
-        height = height.abs().clamp_min(0.1)
+        normal = self.normals.unbind(1)
+        square = offsets[0].square() + offsets[1].square() + offsets[2].square()
+        height = (offsets[0] * normal[0] + offsets[1] * normal[1] + offsets[2] * normal[2]).abs().clamp_min(0.1)
         # A sensor's own size bounds the distance, so that no solid angle exceeds half the sphere.
         log_distance = 0.5 * torch.log(square + self.area / torch.pi)
         distance = torch.exp(log_distance)

@@ -7,7 +7,7 @@ from torch.nn import functional
 from lib.data.normalization import Normalization
 from lib.geometry.sensors import INNER_SHAPE, NUM_MPPC
 from lib.models.event_summary import EventSummary
-from lib.models.light_field import NUM_WAY_FEATURES, PMT_WIDTH, LightField, SensorNetwork, sensor_places
+from lib.models.light_field import NUM_WAY_FEATURES, PMT_NETWORK_FACTOR, LightField, SensorNetwork, sensor_places
 from lib.models.light_ratios import INNER_WIDTHS, PMT_WIDTHS, InnerRatios, PmtRatios
 from lib.nn.precise import without_autocast
 
@@ -66,7 +66,7 @@ class LightHead(nn.Module):
             common + len(PMT_WIDTHS),
             event_dim,
             places[:, NUM_MPPC:],
-            dim=PMT_WIDTH * dim,
+            dim=PMT_NETWORK_FACTOR * dim,
             depth=depth,
             out_dim=len(PMT_WIDTHS) + num_outputs,
         )
