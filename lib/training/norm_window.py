@@ -52,8 +52,9 @@ class NormWindow:
         """
         config = self._config
         log_norm = norm.double().clamp(min=_SMALLEST_NORM).log()
-        centre = self._window.nanmedian()
-        deviation = _MAD_TO_SIGMA * (self._window - centre).abs().nanmedian()
+        present = self._window_at_present()
+        centre = present.nanmedian()
+        deviation = _MAD_TO_SIGMA * (present - centre).abs().nanmedian()
         spread = deviation.clamp(config.min_spread, config.max_spread)
         distance = log_norm - centre
         active = self._admitted >= config.active_after
@@ -63,6 +64,23 @@ class NormWindow:
         self._admit(log_norm, usual & finite, shifted)
         limit = torch.where(active & ~shifted, (centre + config.clip_sigma * spread).exp(), self._infinite)
         return Judgement(usual, limit)
+
+    def _window_at_present(self) -> Tensor:
+        """Return the logarithms of the window, each raised by what it would have grown by up to the present step.
+
+        The growth is that between the medians of the older and of the newer half, if they rise. Without it a loss that
+        grows from step to step leaves the median behind, and the largest of its norms pass for spikes.
+        """
+        config = self._config
+        filled = self._admitted.clamp(max=config.window)
+        # Steps before the present one; places that were never filled come out as the oldest and hold NaN.
+        age = config.window - (self._slots - self._admitted) % config.window
+        is_newer = age <= filled // 2
+        older = self._window.masked_fill(is_newer, math.nan).nanmedian()
+        newer = self._window.masked_fill(~is_newer, math.nan).nanmedian()
+        # What rises faster than that is trouble and not drift.
+        rise = (newer - older).clamp(0.0, math.log(config.skip_factor))
+        return self._window + rise / (0.5 * filled) * age
 
     def _follow_run(self, log_norm: Tensor, far: Tensor) -> Tensor:
         """Note a step that is far above the others; return True if so many like it in a row are a new level."""

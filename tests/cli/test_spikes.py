@@ -151,11 +151,8 @@ def test_one_bad_number_changes_no_later_decision(prefix: Trainer[EventBatch]) -
     assert [course.skipped for course in courses] == [[105, 110], [110]]
 
 
-# Norms double every 231 steps, or every 139.
-FAST_DRIFT = pytest.mark.xfail(strict=True, reason="two of 60 healthy steps are skipped")
-
-
-@pytest.mark.parametrize("growth", [1.003, pytest.param(1.005, marks=FAST_DRIFT)])
+# Norms double every 231 steps, or every 139, or every 70.
+@pytest.mark.parametrize("growth", [1.003, 1.005, pytest.param(1.01, marks=pytest.mark.slow)])
 def test_a_slow_drift_of_the_loss_is_no_spike(prefix: Trainer[EventBatch], growth: float) -> None:
     course = Course([], [], []).run(copied_into(begin(0, loss_growth=growth), prefix), 3)
     assert course.skipped == []

@@ -39,6 +39,43 @@ def test_no_clean_step_is_skipped(seed: int) -> None:
     assert skips(decide(NormWindow(GuardConfig(), CPU), clean(2000, seed))) == 0
 
 
+def drifting(count: int, seed: int, growth: float, spread: float) -> list[float]:
+    """Norms that grow by a factor from step to step."""
+    noise = torch.randn(count, generator=torch.Generator().manual_seed(seed)) * spread
+    return [math.exp(float(value)) * growth**step for step, value in enumerate(noise)]
+
+
+@pytest.mark.parametrize(("growth", "spread"), [(1.005, 0.9), (1.01, 0.3)])
+def test_a_drift_is_followed_and_no_step_of_it_skipped(growth: float, spread: float) -> None:
+    assert skips(decide(NormWindow(GuardConfig(), CPU), drifting(400, 0, growth, spread))) == 0
+
+
+def test_spikes_within_a_drift_are_skipped_and_none_beside_them() -> None:
+    norms = drifting(300, 1, 1.005, 0.2)
+    planted = [200, 250, 251, 252, 253, 254]
+    for step in planted:
+        norms[step] *= 10.0
+    decisions = decide(NormWindow(GuardConfig(), CPU), norms)
+    assert [step for step, (usual, _) in enumerate(decisions) if not usual] == planted
+
+
+def test_a_constant_drift_is_known_exactly() -> None:
+    window = NormWindow(GuardConfig(), CPU)
+    limits = [limit for _, limit in decide(window, [1.01**step for step in range(200)])][-50:]
+    # What is left is the smallest spread.
+    assert limits == pytest.approx([1.01**step * math.exp(3 * 0.05) for step in range(150, 200)], rel=1e-5)
+
+
+@pytest.mark.parametrize(("rise", "followed"), [(-1.0, 0.0), (1.0, 1.0), (5.0, math.log(3.0))])
+def test_a_rise_is_followed_up_to_the_skip_factor_and_a_fall_is_not(rise: float, followed: float) -> None:
+    window = NormWindow(GuardConfig(), CPU)
+    levels = torch.tensor([0.0] * 64 + [rise] * 64, dtype=torch.float64)
+    window.load_state_dict({**window.state_dict(), "window": levels, "admitted": torch.tensor(128)})
+    # The newest of 128 is one step old, and 64 steps lie between the medians.
+    ages = torch.arange(128, 0, -1)
+    torch.testing.assert_close(window._window_at_present(), levels + followed / 64 * ages)
+
+
 @pytest.mark.parametrize("factor", [10.0, 30.0, 1e3, 1e6])
 def test_every_planted_spike_is_skipped_and_none_beside_them(factor: float) -> None:
     norms = clean(600, 0, spread=0.2)
