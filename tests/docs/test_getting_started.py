@@ -22,20 +22,9 @@ def small(command: str) -> str:
     """The command with fewer events and one epoch."""
     for many, few in SMALL.items():
         command = command.replace(many, few)
+    # Trying the compiler and loader processes takes minutes and has tests of its own.
+    command += " --no_probe" if "lib.doctor" in command else ""
     return command + (" --set training.epochs=1" if "train_regressor" in command else "")
-
-
-def test_every_command_exists_and_knows_its_options() -> None:
-    for command in commands():
-        words = command.split()
-        # The page's own options must be in the help of what it runs.
-        program = words[1:3] if words[1] == "-m" else words[1:2]
-        answer = subprocess.run(
-            [sys.executable, *program, "--help"], cwd=ROOT, capture_output=True, text=True, check=True,
-            env={**os.environ, "PYTHONPATH": str(ROOT)},
-        )  # fmt: skip
-        for option in (word for word in words if word.startswith("--")):
-            assert option in answer.stdout, command
 
 
 @pytest.mark.slow

@@ -13,7 +13,7 @@ import yaml
 
 ROOT = Path(__file__).parents[2]
 CONFIG = yaml.safe_load((ROOT / "mkdocs.yml").read_text(encoding="utf-8"))
-_FETCHED = re.compile(r"""(?:src|href)="(?:https?:)?//[^"]+\.(?:js|css|woff2?|png|svg)|url\((?:https?:)?//""")
+_FETCHED = re.compile(r"""src="(?:https?:)?//|<link[^>]+stylesheet[^>]+href="(?:https?:)?//|url\((?:https?:)?//""")
 
 
 def pages(entry: Any) -> list[str]:
