@@ -34,7 +34,7 @@ from lib.export.parity import scaled_difference
 from lib.export.physical_regressor import PhysicalRegressor
 from lib.export.session import ExportedModel
 from lib.models.regressor import Regressor
-from lib.tasks.targets import enabled_targets
+from lib.tasks.targets import enabled_targets, head_scales
 
 CPP = Path(__file__).resolve().parent / "cpp"
 CONFIGS = Path(__file__).resolve().parents[1] / "configs" / "regressor"
@@ -69,7 +69,8 @@ def build(preset: str, folder: Path, threads: int, repeat: int) -> Bench:
     config = validate(RegressorConfig, read_document(CONFIGS / f"{preset}.yaml"))
     normalization, targets = Normalization.from_config(config.normalization), enabled_targets(config.tasks)
     torch.manual_seed(0)
-    regressor = Regressor(config.model, {target.name: target.head_width for target in targets}, normalization)
+    widths = {target.name: target.head_width for target in targets}
+    regressor = Regressor(config.model, widths, normalization, scales=head_scales(targets))
     for head in regressor.heads.values():
         # Heads begin almost silent, and differences of almost nothing would say nothing.
         nn.init.normal_(head.out.weight, std=0.1)
