@@ -83,28 +83,42 @@ class EncoderConfig(Section):
         return self
 
     @model_validator(mode="after")
-    def _fits(self) -> "EncoderConfig":
+    def _fusion_fits(self) -> "EncoderConfig":
         if self.num_registers and not self.num_fusion_layers:
             raise ValueError("num_registers needs num_fusion_layers of at least 1: registers live there alone")
         if self.encoder_dim % self.num_heads:
             raise ValueError(f"encoder_dim must be a multiple of num_heads ({self.num_heads})")
+        return self
+
+    @model_validator(mode="after")
+    def _stages_fit(self) -> "EncoderConfig":
         if len(self.stage_dims) != len(self.stage_depths) or not self.stage_dims:
             raise ValueError("stage_dims and stage_depths must have the same length, at least 1")
+        if min((*self.stage_dims, *self.stage_depths)) < 1:
+            raise ValueError("every number of stage_dims and stage_depths must be at least 1")
+        return self
+
+    @model_validator(mode="after")
+    def _fovea_fits(self) -> "EncoderConfig":
         if len(self.fovea_dims) != len(self.fovea_depths) or not self.fovea_dims:
             raise ValueError("fovea_dims and fovea_depths must have the same length, at least 1")
         if min(self.fovea_dims) < 1 or min(self.fovea_depths) < 0:
             raise ValueError("every number of fovea_dims must be at least 1, and of fovea_depths at least 0")
         if self.fovea_side and (self.fovea_side % 2 == 0 or self.fovea_side < SMALLEST_FOVEA):
             raise ValueError(f"fovea_side must be odd and at least {SMALLEST_FOVEA}, or 0 for no fovea")
-        if min((*self.stage_dims, *self.stage_depths, *(self.outer_fine_pool or ())), default=1) < 1:
-            raise ValueError("every number of stage_dims, stage_depths and outer_fine_pool must be at least 1")
-        if self.outer_fine_pool and (45 % self.outer_fine_pool[0] or 72 % self.outer_fine_pool[1]):
-            raise ValueError("outer_fine_pool must divide the 45 x 72 fine grid")
+        return self
+
+    @model_validator(mode="after")
+    def _outer_fits(self) -> "EncoderConfig":
         if self.outer_mode == "split" and "outer_fine_pool" not in self.model_fields_set:
             # The resolved settings travel with the checkpoint and must pass here once more.
             object.__setattr__(self, "outer_fine_pool", None)
-        if self.outer_mode == "split" and self.outer_fine_pool:
+        if self.outer_fine_pool is None:
+            return self
+        if self.outer_mode == "split":
             raise ValueError("outer_fine_pool belongs to outer_mode finegrid; remove it or write null")
+        if min(self.outer_fine_pool) < 1 or 45 % self.outer_fine_pool[0] or 72 % self.outer_fine_pool[1]:
+            raise ValueError("outer_fine_pool must divide the 45 x 72 fine grid")
         return self
 
 

@@ -15,8 +15,8 @@ def check(text: str) -> EncoderConfig:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("outer_fine_pool: [0, 3]", "stage_depths and outer_fine_pool must be at least 1"),
-        ("outer_fine_pool: [-3, 3]", "must be at least 1"),
+        ("outer_fine_pool: [0, 3]", "outer_fine_pool must divide"),
+        ("outer_fine_pool: [-3, 3]", "outer_fine_pool must divide"),
         ("stage_dims: [0, 64]", "must be at least 1"),
         ("stage_depths: [2, -1]", "must be at least 1"),
         ("outer_fine_pool: [2, 3]", "outer_fine_pool must divide the 45 x 72 fine grid"),
