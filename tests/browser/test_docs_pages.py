@@ -31,7 +31,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 @pytest.mark.parametrize("width", WIDTHS)
 @pytest.mark.parametrize("scheme", SCHEMES)
-@pytest.mark.parametrize("name", ["index", "architecture"])
+@pytest.mark.parametrize("name", ["index", "getting-started", "architecture"])
 def test_nothing_is_cut_and_everybody_can_read_it(
     browser: "Browser", site: Path, name: str, scheme: str, width: int
 ) -> None:
