@@ -31,6 +31,11 @@ def inpainter_with(head_type: str, regressor_checkpoint: Path) -> TrainedModel:
             for layer in model.light.output_layers:
                 for weight in layer.parameters():
                     weight.mul_(0.05)
+    else:
+        # Likewise: attention of random weights this large picks one sensor and multiplies the rounding of its input.
+        with torch.no_grad():
+            for weight in model.heads.parameters():
+                weight.mul_(0.5)
     return replace(trained, model=model.eval())
 
 
