@@ -8,6 +8,8 @@ from torch import Tensor, nn
 from lib.geometry.sensors import INNER_PHI_PITCH, INNER_SHAPE, INNER_Z_PITCH, NUM_MPPC, REFERENCE_RADIUS
 from lib.models.photons import box_sum
 
+EQUALLY_BRIGHT = 1.0 - 1e-4
+"""Share of the largest sum of roots from which another counts as large; photons scatter a hundred times more."""
 V_PITCH = float(REFERENCE_RADIUS * INNER_PHI_PITCH)
 U_PITCH = INNER_Z_PITCH
 
@@ -56,7 +58,9 @@ class BrightestWindow(nn.Module):
         height, width = INNER_SHAPE
         inner = photons[:, :NUM_MPPC].sqrt().unflatten(1, INNER_SHAPE)
         smooth = box_sum(inner) + inner
-        brightest = smooth.flatten(1).argmax(dim=1, keepdim=True)
+        smooth = smooth.flatten(1)
+        # The first that is as bright as the brightest but for rounding, which differs from program to program.
+        brightest = (smooth >= smooth.amax(dim=1, keepdim=True) * EQUALLY_BRIGHT).float().argmax(dim=1, keepdim=True)
         row, column = brightest // width, brightest % width
         rows, columns = row + self.rows, column + self.columns
         inside = (rows >= 0) & (rows < height) & (columns >= 0) & (columns < width)

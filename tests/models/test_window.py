@@ -44,3 +44,10 @@ def test_one_loud_sensor_does_not_move_the_window() -> None:
     photons = spot(46, 22)
     photons[0, 10 * 44 + 5] = 10_000.0
     assert BrightestWindow(17)(photons).sensor_ids[0, 144] == 46 * 44 + 22
+
+
+def test_rounding_does_not_choose_between_places_that_are_equally_bright() -> None:
+    torch.manual_seed(1)
+    photons = torch.full((20, 4760), 500.0) * (1.0 + 1e-6 * torch.randn(20, 4760))
+    window = BrightestWindow(17)(photons)
+    assert (window.sensor_ids == window.sensor_ids[:1]).all()
