@@ -20,7 +20,10 @@ CONFIGS = sorted(path for path in Path(__file__).parents[1].glob("configs/*/*.ya
 def load_small(path: Path, folder: Path) -> TrainingConfiguration:
     """The configuration on four events, two steps long, without what needs minutes or a GPU."""
     for name, first in (("train.root", 0), ("val.root", 10)):
-        write_root(folder / name, make_events(4, first_event=first))
+        events = make_events(4, first_event=first)
+        # Nanoseconds, as in any file: likelihoods of a second are no numbers.
+        events["timeTruth"] *= 1e-9
+        write_root(folder / name, events)
     data = {"train_path": folder / "train.root", "val_path": folder / "val.root", "batch_size": 2, "num_workers": 0}
     assignments = [f"data.{key}={value}" for key, value in data.items()] + ["training.compile=none"]
     return load_config(SCHEMAS[path.parent.name], path, assignments)

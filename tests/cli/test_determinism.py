@@ -36,16 +36,22 @@ def odd_machine(draw: random.Random) -> None:
     class Shuffled:
         def __init__(self, *arguments: Any) -> None:
             with scan(*arguments) as entries:
-                self._entries = list(entries)
-            draw.shuffle(self._entries)
+                found = list(entries)
+            draw.shuffle(found)
+            self._entries = iter(found)
 
-        def __enter__(self) -> Iterator[Any]:
-            return iter(self._entries)
+        def __enter__(self) -> "Shuffled":
+            return self
+
+        def __iter__(self) -> Iterator[Any]:
+            return self._entries
+
+        def __next__(self) -> Any:
+            return next(self._entries)
 
         def __exit__(self, *exception: object) -> None: ...
 
-        def __iter__(self) -> Iterator[Any]:
-            return iter(self._entries)
+        def close(self) -> None: ...
 
     os.scandir = Shuffled  # type: ignore[assignment,misc]
     time.time = lambda: now() + shift

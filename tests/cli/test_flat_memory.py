@@ -60,8 +60,9 @@ def prove(folder: Path, kind: str, epochs: int, warm_up: int) -> float:
     held = usage_of(folder, kind, epochs)[warm_up:]
     kilobytes, files, threads, shared = zip(*held, strict=True)
     for name, counts in (("files", files), ("threads", threads), ("shared", shared)):
-        # A checkpoint that is being written and a record on its way to MLflow have a few open for a moment.
-        assert abs(slope(counts)) < 0.01, (name, counts)
+        # A checkpoint that is being written and a record on its way to MLflow have a few open for a moment, which
+        # tilts the line through some thirty epochs; one that is left open each epoch would make the slope 1.
+        assert slope(counts) < 0.2, (name, counts)
         assert max(counts[-10:]) <= max(counts[:10]) + 2, (name, counts)
     return slope(kilobytes)
 
