@@ -55,8 +55,7 @@ class EncoderConfig(Section):
     """What tells the fusion which face a token comes from: an embedding, or the face's centre and normal."""
     masked_convolution: bool = False
     """Leave sensors without a measurement out of convolutions, response norms and averages of the faces, instead of
-    showing their sentinels there. Pointwise layers then run where something was measured alone, which saves time on a
-    CPU where much is hidden."""
+    showing their sentinels there. On a CPU the pointwise layers then run where something was measured alone."""
     fovea_side: int = Field(17, ge=0, le=43)
     """Side, in sensors, of the window around the brightest place of the inner face that becomes a token of its own, at
     full resolution; odd, or 0 for none."""
