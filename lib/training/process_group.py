@@ -121,6 +121,8 @@ def alike(work: Callable[[], T]) -> T:
                 sys.stderr.write(f"error: {where}{text}\n")
             sys.stderr.flush()
         wait_for_all()
+        # Threads of the group that are left to the end of the interpreter may abort it instead of this code.
+        dist.destroy_process_group()
         sys.exit(EXIT_USER_ERROR)
     return result  # type: ignore[return-value]
 

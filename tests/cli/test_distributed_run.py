@@ -69,7 +69,16 @@ def test_a_run_of_four_ranks_goes_on_with_any_other_number(tmp_path: Path) -> No
 def test_a_mistake_of_the_user_is_told_once_and_ends_all_ranks(tmp_path: Path) -> None:
     prepare(tmp_path, files=1, events=24)
     command = [sys.executable, "-W", "ignore", "-m", "lib.launch", "--standalone", "--nproc_per_node=2"]
-    command += ["-m", "lib.train_mae", "--config", "mae.yaml", "--set", "data.batch_size=1"]
+    command += [
+        "-m",
+        "lib.train_mae",
+        "--config",
+        "mae.yaml",
+        "--set",
+        "data.batch_size=1",
+        "--set",
+        "mlflow.run_name=run",
+    ]
     environment = {**os.environ, "PYTHONPATH": str(ROOT_FOLDER), "MLFLOW_TRACKING_URI": "sqlite:///runs.db"}
     ended = subprocess.run(
         command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=240, check=False
