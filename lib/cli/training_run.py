@@ -222,13 +222,8 @@ def _train_and_close(run: _ReadyRun) -> int:
             _train(config, trainer, recorder, run.data, watch=watch, health=run.parts.health)
             stop.interrupt_at_once()
             watch.begins("artifacts")
-            if isinstance(recorder, FollowerRecorder):
-                pass
-            elif memory.is_tight:
-                logger.warning("memory is short, so figures, predictions and exports of the best epoch are left out")
-            else:
-                write_artifacts(config, trainer, recorder, recorder.folder.name)
-                write_run_page(recorder, "FINISHED")
+            if isinstance(recorder, RunRecorder):
+                _write_results(config, trainer, recorder, memory)
         status = "FINISHED"
     except tuple(STOPPING_CODES) as error:
         logger.error("stopped: %s", error)
@@ -245,6 +240,16 @@ def _train_and_close(run: _ReadyRun) -> int:
         recorder.close(status)
     logger.info("finished; everything about the run is in %s", recorder.folder)
     return EXIT_DONE
+
+
+def _write_results(
+    config: TrainingConfiguration, trainer: Trainer[EventBatch], recorder: RunRecorder, memory: MemoryGuard
+) -> None:
+    if memory.is_tight:
+        logger.warning("memory is short, so figures, predictions and exports of the best epoch are left out")
+        return
+    write_artifacts(config, trainer, recorder, recorder.folder.name)
+    write_run_page(recorder, "FINISHED")
 
 
 def _train(
