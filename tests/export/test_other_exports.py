@@ -146,13 +146,20 @@ def test_the_inpainter_is_the_same_in_python_and_cpp(regressor: TrainedModel, tm
 
 
 @pytest.mark.slow
-def test_the_chain_is_exported_as_one_file(regressor_checkpoint: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "loudness",
+    [
+        0.5,
+        # The regressor multiplies what the inpainter rounded: a predicted error of 38 cm is off by 1.1e-5 of itself.
+        pytest.param(1.0, marks=pytest.mark.xfail(strict=True, raises=ExportError, reason="1.1e-5 of the spread")),
+    ],
+)
+def test_the_chain_is_exported_as_one_file(loudness: float, regressor_checkpoint: Path, tmp_path: Path) -> None:
     regressor = load_trained(regressor_checkpoint)
     with torch.no_grad():
         for parameter in regressor.model.parameters():
             if parameter.ndim > 1:
-                # Its loud weights are the hardest test of rounding alone; what another network rounded they multiply.
-                parameter.mul_(0.5)
+                parameter.mul_(loudness)
     options = ExportOptions(inpainter=inpainter_of(regressor), tasks=["energy", "uvwFI"])
     report = export_model(regressor, tmp_path / "chain.onnx", options)
     assert (report.metadata.kind, report.metadata.inputs) == ("inpainted_regressor", ("npho", "time", "dead"))
