@@ -19,8 +19,8 @@ from lib.errors import ConfigError, nearest
 
 if TYPE_CHECKING:
     from lib.cli.preflight import Preflight
-    from lib.data.finding import Finding
-    from lib.data.quarantine import LedgerRow
+    from lib.data.checks.finding import Finding
+    from lib.data.choice.quarantine import LedgerRow
 
 HEADINGS = {"error": "Errors: a training would not start", "warning": "Warnings: probably mistakes", "note": "Notes"}
 # A thousand files may have the same fault a thousand times; --json lists all.

@@ -18,10 +18,10 @@ def main(arguments: Sequence[str]) -> int:
     """Run the macro."""
     options = _parse(arguments)
     # Matplotlib takes seconds to import; the help need not wait for it.
-    from lib.evaluation.figure_file import save_figures  # noqa: PLC0415
-    from lib.evaluation.restoration_figures import Named, draw_analysis  # noqa: PLC0415
-    from lib.evaluation.restoration_report import describe_table  # noqa: PLC0415
-    from lib.evaluation.restoration_table import read_rows  # noqa: PLC0415
+    from lib.evaluation.drawing.figure_file import save_figures  # noqa: PLC0415
+    from lib.evaluation.restoration.restoration_figures import Named, draw_analysis  # noqa: PLC0415
+    from lib.evaluation.restoration.restoration_report import describe_table  # noqa: PLC0415
+    from lib.evaluation.restoration.restoration_table import read_rows  # noqa: PLC0415
 
     table = read_rows(options.rows)
     save_figures(draw_analysis({name: Named(table, name) for name in table.restored}), options.output)

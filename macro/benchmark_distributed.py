@@ -27,7 +27,7 @@ from lib.config.loading import validate
 from lib.config.overrides import apply_overrides
 from lib.data.batch import EventBatch
 from lib.data.normalization import Normalization
-from lib.data.schema import BRANCH_WIDTHS
+from lib.data.trees.schema import BRANCH_WIDTHS
 from lib.evaluation.benchmark_row import BenchmarkRow, machine_context
 from lib.geometry.sensors import NUM_SENSORS
 from lib.training.trainer import Trainer

@@ -28,17 +28,17 @@ from lib.data.branches import ENERGY, INVALID_ABOVE, NPHO_EXPECTED, TIME_TRUTH, 
 from lib.data.config import DataConfig, NormalizationConfig
 from lib.data.normalization import Normalization
 from lib.evaluation.benchmark_row import BenchmarkRow
-from lib.evaluation.dead_patterns import draw_clusters, draw_sensors
 from lib.evaluation.predictors import open_predictor
 from lib.evaluation.raw_events import RawEvents
-from lib.evaluation.resolution import ResolutionSummary
-from lib.evaluation.restoration_scores import DECADES, ScoredSensors
-from lib.evaluation.restored_resolution import NOT_RESTORED, WHOLE, resolutions_with_dead
-from lib.evaluation.restorer import ConventionalRestorer, Restorer, open_restorer
-from lib.evaluation.stream_rate import rows_per_second
+from lib.evaluation.restoration.dead_patterns import draw_clusters, draw_sensors
+from lib.evaluation.restoration.restoration_scores import DECADES, ScoredSensors
+from lib.evaluation.restoration.restored_resolution import NOT_RESTORED, WHOLE, resolutions_with_dead
+from lib.evaluation.restoration.restorer import ConventionalRestorer, Restorer, open_restorer
+from lib.evaluation.restoration.stream_rate import rows_per_second
+from lib.evaluation.statistics.resolution import ResolutionSummary
 from lib.geometry.sensors import FACE_NAMES, NUM_SENSORS
 from lib.simulate import main as simulate
-from lib.training.device import choose_device
+from lib.training.machine.device import choose_device
 
 ROOT: Final = Path(__file__).parents[1]
 CONFIG: Final = "configs/inpainter/budget_20min.yaml"

@@ -19,15 +19,15 @@ import numpy as np
 import uproot
 
 from lib.cli.entry import EXIT_DONE, run_command
-from lib.data.basket_reader import BasketReader
 from lib.data.branches import NO_VALUE, NPHO, TIME, TREE_NAME
-from lib.data.cache import build_cache
-from lib.data.cache_settings import CacheSettings
 from lib.data.config import DataConfig, NormalizationConfig
+from lib.data.files.paths import resolve_paths
 from lib.data.normalization import Normalization
-from lib.data.paths import resolve_paths
-from lib.data.schema import BranchPlan, check_files
+from lib.data.packed.cache import build_cache
+from lib.data.packed.cache_settings import CacheSettings
 from lib.data.stream import EventStream, open_stream
+from lib.data.trees.basket_reader import BasketReader
+from lib.data.trees.schema import BranchPlan, check_files
 from lib.evaluation.benchmark_row import BenchmarkRow, machine_context
 from lib.geometry.sensors import NUM_SENSORS, nominal_sensors
 

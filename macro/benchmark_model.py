@@ -26,16 +26,16 @@ from lib.config.loading import validate
 from lib.config.overrides import apply_overrides
 from lib.data.batch import EventBatch
 from lib.data.normalization import Normalization
-from lib.data.schema import BRANCH_WIDTHS
+from lib.data.trees.schema import BRANCH_WIDTHS
 from lib.evaluation.benchmark_row import BenchmarkRow, machine_context
 from lib.geometry.sensors import NUM_SENSORS
 from lib.models.presets import PRESETS
 from lib.reference.model_sizes import preset_configuration
 from lib.training.batch_runner import BatchRunner
 from lib.training.config import TrainingConfig
-from lib.training.peak import peak_tflops
+from lib.training.machine.peak import peak_tflops
+from lib.training.machine.saved_memory import saved_bytes
 from lib.training.protocol import StepOutput
-from lib.training.saved_memory import saved_bytes
 
 KINDS = ("regressor", "mae", "inpainter")
 CONFIGS = Path(__file__).resolve().parents[1] / "configs"

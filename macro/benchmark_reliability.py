@@ -50,7 +50,7 @@ def flip_rows(folder: Path, short: bool) -> list[BenchmarkRow]:
     import torch  # noqa: PLC0415
 
     from lib.errors import CheckpointError  # noqa: PLC0415
-    from lib.training.sealed_file import verify_seal, write_sealed  # noqa: PLC0415
+    from lib.training.saving.sealed_file import verify_seal, write_sealed  # noqa: PLC0415
     from tests.training.hostile_files import flipped  # noqa: PLC0415
 
     path, count, refused = folder / "flipped.pth", 200 if short else 1000, 0
@@ -67,7 +67,7 @@ def flip_rows(folder: Path, short: bool) -> list[BenchmarkRow]:
 def hostile_rows(folder: Path, short: bool) -> list[BenchmarkRow]:  # noqa: ARG001 - they take seconds
     """Return how many checkpoints that were made to do harm were refused, and the longest time that one took."""
     from lib.errors import CheckpointError  # noqa: PLC0415
-    from lib.training.sealed_file import read_sealed  # noqa: PLC0415
+    from lib.training.saving.sealed_file import read_sealed  # noqa: PLC0415
     from tests.training.hostile_files import hostile_checkpoints, seal  # noqa: PLC0415
 
     canary, refused, longest = folder / "canary", 0, 0.0
@@ -88,7 +88,7 @@ def hostile_rows(folder: Path, short: bool) -> list[BenchmarkRow]:  # noqa: ARG0
 
 def root_rows(folder: Path, short: bool) -> list[BenchmarkRow]:
     """Return how many ROOT files with one fault gave values that they do not mean, or ended reading without a name."""
-    from lib.data.mutant_trial import count_verdicts, try_mutants  # noqa: PLC0415
+    from lib.data.checks.mutant_trial import count_verdicts, try_mutants  # noqa: PLC0415
 
     count = 100 if short else 1000
     verdicts = count_verdicts(try_mutants(folder / "error", count, "error", seed=7))
@@ -101,9 +101,9 @@ def root_rows(folder: Path, short: bool) -> list[BenchmarkRow]:
 
 def guard_rows(folder: Path, short: bool) -> list[BenchmarkRow]:  # noqa: ARG001 - simulated in memory
     """Return how many of simulated healthy steps the guard skips."""
-    from lib.training.guard_config import GuardConfig  # noqa: PLC0415
-    from lib.training.norm_window import NormWindow  # noqa: PLC0415
-    from tests.training.test_norm_window import CPU, clean, decide, skips  # noqa: PLC0415
+    from lib.training.stability.guard_config import GuardConfig  # noqa: PLC0415
+    from lib.training.stability.norm_window import NormWindow  # noqa: PLC0415
+    from tests.training.stability.test_norm_window import CPU, clean, decide, skips  # noqa: PLC0415
 
     runs, steps = (1 if short else 5), 2000
     false = sum(skips(decide(NormWindow(GuardConfig(), CPU), clean(steps, seed))) for seed in range(runs))
@@ -114,7 +114,7 @@ def overhead_rows(folder: Path, short: bool) -> list[BenchmarkRow]:  # noqa: ARG
     """Return what the guard adds to a step of the quickstart regressor, in processor time."""
     from lib.cli.assembly import assemble  # noqa: PLC0415
     from lib.data.normalization import Normalization  # noqa: PLC0415
-    from lib.training.guard_overhead import measure_guard_overhead  # noqa: PLC0415
+    from lib.training.stability.guard_overhead import measure_guard_overhead  # noqa: PLC0415
     from macro.benchmark_model import configuration, random_batch  # noqa: PLC0415
 
     config = configuration("regressor", "quickstart", [])

@@ -24,12 +24,12 @@ from lib.cli.entry import EXIT_DONE, run_command
 from lib.cli.schemas import RegressorConfig
 from lib.config import load_config
 from lib.data.branches import EMISSION_ANGLE, ENERGY, NPHO, TIME, TIME_TRUTH, UVW
-from lib.data.paths import resolve_paths
+from lib.data.files.paths import resolve_paths
 from lib.evaluation.benchmark_row import BenchmarkRow, machine_context
-from lib.evaluation.bounds import quantity_bounds
-from lib.evaluation.calibration import COVERED
-from lib.evaluation.residuals import task_residuals
-from lib.evaluation.resolution import ResolutionSummary, summarize
+from lib.evaluation.statistics.bounds import quantity_bounds
+from lib.evaluation.statistics.calibration import COVERED
+from lib.evaluation.statistics.residuals import task_residuals
+from lib.evaluation.statistics.resolution import ResolutionSummary, summarize
 from lib.geometry.sensors import FloatArray
 from lib.simulate import main as simulate
 from lib.simulation.config import SimulationConfig
@@ -39,7 +39,7 @@ from macro.reconstruct_conventional import read_branches
 # What imports torch is imported where it is used: run_command sets up its threads before.
 if TYPE_CHECKING:
     from lib.cli.timed_training import Clock, TimedTraining
-    from lib.evaluation.calibration import CalibrationSummary
+    from lib.evaluation.statistics.calibration import CalibrationSummary
 
 ROOT: Final = Path(__file__).parents[1]
 SAMPLES: Final = {

@@ -15,14 +15,14 @@ from lib.config.document import Document, read_document
 from lib.config.loading import validate
 from lib.config.overrides import apply_overrides
 from lib.config.section import Section
-from lib.data.cache import Part, build_cache, open_cached
-from lib.data.cache_scan import damaged_rows
-from lib.data.cache_settings import CacheSettings
 from lib.data.config import DataConfig, NormalizationConfig
-from lib.data.layout_index import record_hashes
+from lib.data.files.paths import resolve_paths
 from lib.data.normalization import Normalization
-from lib.data.paths import resolve_paths
-from lib.data.schema import BranchPlan, FileSchema, check_files
+from lib.data.packed.cache import Part, build_cache, open_cached
+from lib.data.packed.cache_scan import damaged_rows
+from lib.data.packed.cache_settings import CacheSettings
+from lib.data.trees.layout_index import record_hashes
+from lib.data.trees.schema import BranchPlan, FileSchema, check_files
 from lib.errors import ConfigError, DataError
 
 

@@ -18,9 +18,9 @@ def main(arguments: Sequence[str]) -> int:
     """Run the macro."""
     options = _parse(arguments)
     # Matplotlib takes seconds to import; the help need not wait for it.
-    from lib.evaluation.figure_file import save_figures  # noqa: PLC0415
-    from lib.evaluation.restoration_figures import draw_analysis  # noqa: PLC0415
-    from lib.evaluation.restoration_report import describe_side_by_side, side_by_side  # noqa: PLC0415
+    from lib.evaluation.drawing.figure_file import save_figures  # noqa: PLC0415
+    from lib.evaluation.restoration.restoration_figures import draw_analysis  # noqa: PLC0415
+    from lib.evaluation.restoration.restoration_report import describe_side_by_side, side_by_side  # noqa: PLC0415
 
     shown = side_by_side(options.rows)
     save_figures(draw_analysis(shown), options.output)

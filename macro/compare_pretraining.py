@@ -27,8 +27,8 @@ def main(arguments: Sequence[str]) -> int:
                 print(f"{folder}: the training ended with exit code {code}, so there is nothing to compare")
                 return code
     # Matplotlib takes a second to import; the trainings need not wait for it.
-    from lib.evaluation.figure_file import save_figure  # noqa: PLC0415
-    from lib.evaluation.learning_curves import draw_curves, format_gains, read_curves  # noqa: PLC0415
+    from lib.evaluation.drawing.figure_file import save_figure  # noqa: PLC0415
+    from lib.evaluation.runs.learning_curves import draw_curves, format_gains, read_curves  # noqa: PLC0415
 
     curves = {start: [read_curves(folder) for folder in folders] for start, folders in runs.items()}
     print(format_gains(curves, SCRATCH, PRETRAINED), end="")

@@ -17,8 +17,8 @@ def main(arguments: Sequence[str]) -> int:
     # Matplotlib and torch take seconds to import; the help need not wait for them.
     from lib.errors import UserError  # noqa: PLC0415
     from lib.evaluation.comparison import format_comparison  # noqa: PLC0415
-    from lib.evaluation.comparison_figure import draw_comparison  # noqa: PLC0415
-    from lib.evaluation.figure_file import save_figures  # noqa: PLC0415
+    from lib.evaluation.drawing.comparison_figure import draw_comparison  # noqa: PLC0415
+    from lib.evaluation.drawing.figure_file import save_figures  # noqa: PLC0415
     from lib.evaluation.prediction_table import evaluate_tables, find_tables  # noqa: PLC0415
 
     runs = {folder.resolve().name: evaluate_tables(find_tables(folder, None)) for folder in options.folders}

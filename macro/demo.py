@@ -16,11 +16,11 @@ import uproot
 from lib.baselines.conventional import ConventionalReconstruction
 from lib.cli.entry import EXIT_DONE, run_command
 from lib.data import branches
-from lib.data.paths import resolve_paths
+from lib.data.files.paths import resolve_paths
 from lib.evaluation.comparison import Quantities, format_comparison, summarize_tasks
 from lib.geometry.sensors import FloatArray
-from lib.training.checkpoint import BEST_NAME
-from lib.training.journal import Journal
+from lib.training.records.journal import Journal
+from lib.training.saving.checkpoint import BEST_NAME
 
 DATA = Path("data/quick")
 ARTIFACTS = Path("artifacts")

@@ -12,7 +12,7 @@ import numpy as np
 
 from lib.cli.entry import EXIT_DONE, run_command
 from lib.evaluation.benchmark_row import BenchmarkRow
-from lib.evaluation.resolution import core_sigma
+from lib.evaluation.statistics.resolution import core_sigma
 from lib.simulation.bounds import NOMINAL_BOUNDS, statistical_bounds
 from lib.simulation.config import SimulationConfig
 from lib.simulation.events import BLOCK_EVENTS, EventSimulator

@@ -35,7 +35,7 @@ def main(arguments: Sequence[str]) -> int:
 
 def _register(trained: "TrainedModel", output: Path) -> str:
     from lib.training.config import MlflowConfig  # noqa: PLC0415
-    from lib.training.model_registration import register_export  # noqa: PLC0415
+    from lib.training.records.model_registration import register_export  # noqa: PLC0415
 
     checkpoint = trained.checkpoint
     config = MlflowConfig.model_validate(checkpoint.config["mlflow"])

@@ -13,14 +13,14 @@ from lib.cli.entry import EXIT_DONE, run_command
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from lib.training.checkpoint import Checkpoint
+    from lib.training.saving.checkpoint import Checkpoint
 
 
 def main(arguments: Sequence[str]) -> int:
     """Parse, verify, tell."""
     options = _parse(arguments)
     # Torch takes seconds to import; the help need not wait for it.
-    from lib.training.checkpoint import Checkpoint  # noqa: PLC0415
+    from lib.training.saving.checkpoint import Checkpoint  # noqa: PLC0415
 
     content = describe(Checkpoint.load(options.checkpoint), options.checkpoint)
     print(json.dumps(content, allow_nan=False) if options.json else as_text(content))

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from lib.cli.entry import EXIT_DONE, run_command
 
 if TYPE_CHECKING:
-    from lib.data.tree_description import BranchDescription, TreeDescription
+    from lib.data.trees.tree_description import BranchDescription, TreeDescription
 
 TEXT_BINS = 24
 FIGURE_BINS = 80
@@ -24,11 +24,11 @@ def main(arguments: Sequence[str]) -> int:
     """Run the macro."""
     options = _parse(arguments)
     # NumPy and the ROOT library take their time to import; the help need not wait for them.
-    from lib.data.location import input_path  # noqa: PLC0415
-    from lib.data.tree_description import describe_file  # noqa: PLC0415
+    from lib.data.files.location import input_path  # noqa: PLC0415
+    from lib.data.trees.tree_description import describe_file  # noqa: PLC0415
 
     if options.output is not None:
-        from lib.evaluation.figure_file import check_figure_suffix  # noqa: PLC0415
+        from lib.evaluation.drawing.figure_file import check_figure_suffix  # noqa: PLC0415
 
         check_figure_suffix(options.output)
     bins = TEXT_BINS if options.output is None else FIGURE_BINS
@@ -43,7 +43,7 @@ def main(arguments: Sequence[str]) -> int:
 
 def tree_lines(tree: "TreeDescription", *, with_bars: bool) -> list[str]:
     """Return one line per branch below one for the tree."""
-    from lib.data.tree_description import bars  # noqa: PLC0415
+    from lib.data.trees.tree_description import bars  # noqa: PLC0415
 
     lines = [f"tree {tree.name!r}: {tree.num_entries} entries, the first {tree.num_read} looked at"]
     for one in tree.branches:
@@ -65,7 +65,7 @@ def _shares(one: "BranchDescription") -> str:
 def _draw(trees: Sequence["TreeDescription"], output: Path) -> None:
     from matplotlib.figure import Figure  # noqa: PLC0415
 
-    from lib.evaluation.figure_file import save_figure  # noqa: PLC0415
+    from lib.evaluation.drawing.figure_file import save_figure  # noqa: PLC0415
 
     shown = [(tree.name, one) for tree in trees for one in tree.branches if one.counts is not None]
     rows = max(-(-len(shown) // 3), 1)

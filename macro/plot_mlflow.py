@@ -17,9 +17,9 @@ def main(arguments: Sequence[str]) -> int:
     """Run the macro."""
     options = _parse(arguments)
     # MLflow and matplotlib take seconds to import; the help need not wait for them.
-    from lib.evaluation.figure_file import check_figure_suffix, save_figure  # noqa: PLC0415
-    from lib.evaluation.metric_figure import draw_metrics, read_histories  # noqa: PLC0415
-    from lib.training.tracking import tracking_uri  # noqa: PLC0415
+    from lib.evaluation.drawing.figure_file import check_figure_suffix, save_figure  # noqa: PLC0415
+    from lib.evaluation.runs.metric_figure import draw_metrics, read_histories  # noqa: PLC0415
+    from lib.training.records.tracking import tracking_uri  # noqa: PLC0415
 
     check_figure_suffix(options.output)
     runs = read_histories(

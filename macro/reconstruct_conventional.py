@@ -17,8 +17,8 @@ from lib.atomic import atomic_path
 from lib.baselines.conventional import ConventionalReconstruction
 from lib.cli.entry import run_command
 from lib.data.branches import ENERGY, EVENT, NPHO, RUN, TIME, TIME_TRUTH, TREE_NAME, UVW
-from lib.data.location import InputPath, input_path
-from lib.data.tree_reading import open_file
+from lib.data.files.location import InputPath, input_path
+from lib.data.trees.tree_reading import open_file
 from lib.errors import DataError
 
 _STEP = 2000

@@ -19,10 +19,10 @@ def main(arguments: Sequence[str]) -> int:
     options = _parse(arguments)
     # Torch takes seconds to import; the help need not wait for it.
     from lib.data.dead_channels import read_dead_channels  # noqa: PLC0415
-    from lib.data.paths import resolve_paths  # noqa: PLC0415
-    from lib.evaluation.recovery import recover_file  # noqa: PLC0415
-    from lib.evaluation.restorer import ConventionalRestorer, open_restorer  # noqa: PLC0415
-    from lib.training.device import choose_device  # noqa: PLC0415
+    from lib.data.files.paths import resolve_paths  # noqa: PLC0415
+    from lib.evaluation.restoration.recovery import recover_file  # noqa: PLC0415
+    from lib.evaluation.restoration.restorer import ConventionalRestorer, open_restorer  # noqa: PLC0415
+    from lib.training.machine.device import choose_device  # noqa: PLC0415
 
     if options.model in METHODS:
         restorer = ConventionalRestorer(options.model)

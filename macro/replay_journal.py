@@ -14,8 +14,8 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("folder", type=Path, metavar="FOLDER", help="folder of a run that is not under way")
     options = parser.parse_args(arguments)
     # Its packages take seconds to import; the help need not wait for them.
-    from lib.training.replay import replay_journal  # noqa: PLC0415
-    from lib.training.tracking import tracking_uri  # noqa: PLC0415
+    from lib.training.records.replay import replay_journal  # noqa: PLC0415
+    from lib.training.records.tracking import tracking_uri  # noqa: PLC0415
 
     epochs, sent = replay_journal(options.folder)
     print(f"{options.folder}: {epochs} epochs, {sent} values sent to {tracking_uri()}")

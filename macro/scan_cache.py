@@ -11,7 +11,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from lib.cli.entry import EXIT_DONE, EXIT_USER_ERROR, run_command
-from lib.data.cache_scan import scan_cache
+from lib.data.packed.cache_scan import scan_cache
 
 
 def main(arguments: Sequence[str]) -> int:

@@ -12,13 +12,13 @@ import numpy as np
 
 from lib.cli.entry import EXIT_DONE, run_command
 from lib.data.branches import DEAD, ENERGY, NPHO, TIME, TREE_NAME, UVW
-from lib.data.location import InputPath, input_path
-from lib.data.schema import BranchAdvice, BranchPlan, check_files
-from lib.data.source import EventReader
-from lib.data.tree_reading import open_file, read_errors
+from lib.data.files.location import InputPath, input_path
+from lib.data.trees.schema import BranchAdvice, BranchPlan, check_files
+from lib.data.trees.source import EventReader
+from lib.data.trees.tree_reading import open_file, read_errors
 from lib.errors import DataError
-from lib.evaluation.event_display import DisplayedEvent, draw_event
-from lib.evaluation.figure_file import check_figure_suffix, save_figure
+from lib.evaluation.drawing.event_display import DisplayedEvent, draw_event
+from lib.evaluation.drawing.figure_file import check_figure_suffix, save_figure
 
 _ADVICE = BranchAdvice(tree="Name another by --tree", npho="", time="")
 

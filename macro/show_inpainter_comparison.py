@@ -30,12 +30,12 @@ def show(arguments: Sequence[str], *, description: str, mask_ratio: float, outpu
     import numpy as np  # noqa: PLC0415
 
     from lib.data.dead_channels import read_dead_channels  # noqa: PLC0415
-    from lib.data.location import input_path  # noqa: PLC0415
-    from lib.evaluation.figure_file import check_figure_suffix, save_figure  # noqa: PLC0415
-    from lib.evaluation.restoration_display import describe_restoration, draw_restoration, hide_and_restore  # noqa: PLC0415
-    from lib.evaluation.restorer import ConventionalRestorer, open_restorer  # noqa: PLC0415
+    from lib.data.files.location import input_path  # noqa: PLC0415
+    from lib.evaluation.drawing.figure_file import check_figure_suffix, save_figure  # noqa: PLC0415
+    from lib.evaluation.restoration.restoration_display import describe_restoration, draw_restoration, hide_and_restore  # noqa: PLC0415
+    from lib.evaluation.restoration.restorer import ConventionalRestorer, open_restorer  # noqa: PLC0415
     from lib.geometry.sensors import NUM_SENSORS  # noqa: PLC0415
-    from lib.training.device import choose_device  # noqa: PLC0415
+    from lib.training.machine.device import choose_device  # noqa: PLC0415
     from macro.show_event import read_event  # noqa: PLC0415
 
     check_figure_suffix(options.output)

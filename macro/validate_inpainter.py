@@ -24,11 +24,11 @@ def main(arguments: Sequence[str]) -> int:
     # Torch and matplotlib take seconds to import; the help need not wait for them.
     from lib.data.config import DataConfig  # noqa: PLC0415
     from lib.data.dead_channels import read_dead_channels  # noqa: PLC0415
-    from lib.evaluation.restoration_report import write_restoration_report  # noqa: PLC0415
-    from lib.evaluation.restoration_trial import HiddenChoice  # noqa: PLC0415
-    from lib.evaluation.restorer import ConventionalRestorer, restorer_of  # noqa: PLC0415
+    from lib.evaluation.restoration.restoration_report import write_restoration_report  # noqa: PLC0415
+    from lib.evaluation.restoration.restoration_trial import HiddenChoice  # noqa: PLC0415
+    from lib.evaluation.restoration.restorer import ConventionalRestorer, restorer_of  # noqa: PLC0415
     from lib.tasks.restore import load_trained  # noqa: PLC0415
-    from lib.training.device import choose_device  # noqa: PLC0415
+    from lib.training.machine.device import choose_device  # noqa: PLC0415
 
     trained = load_trained(options.model)
     model = restorer_of(trained, options.model, choose_device())

@@ -17,14 +17,14 @@ def main(arguments: Sequence[str]) -> int:
     # Torch and matplotlib take seconds to import; the help need not wait for them.
     from lib.data.config import DataConfig  # noqa: PLC0415
     from lib.data.dead_channels import read_dead_channels  # noqa: PLC0415
-    from lib.evaluation.bounds import read_bounds  # noqa: PLC0415
-    from lib.evaluation.calibration_figure import describe_calibration  # noqa: PLC0415
     from lib.evaluation.comparison import format_comparison, format_summaries  # noqa: PLC0415
+    from lib.evaluation.drawing.calibration_figure import describe_calibration  # noqa: PLC0415
     from lib.evaluation.predictors import open_predictor  # noqa: PLC0415
     from lib.evaluation.raw_events import RawEvents  # noqa: PLC0415
     from lib.evaluation.reference import conventional_summaries  # noqa: PLC0415
     from lib.evaluation.run_report import write_report  # noqa: PLC0415
-    from lib.training.device import choose_device  # noqa: PLC0415
+    from lib.evaluation.statistics.bounds import read_bounds  # noqa: PLC0415
+    from lib.training.machine.device import choose_device  # noqa: PLC0415
 
     predictor = open_predictor(options.model, choose_device())
     npho_branch, time_branch = predictor.input_branches

@@ -14,7 +14,7 @@ from lib.baselines.conventional import ConventionalReconstruction
 from lib.cli.entry import EXIT_DONE, run_command
 from lib.data.branches import ENERGY, NPHO, TIME, TIME_TRUTH, UVW
 from lib.evaluation.benchmark_row import BenchmarkRow
-from lib.evaluation.resolution import core_sigma
+from lib.evaluation.statistics.resolution import core_sigma
 from lib.simulation.events import BLOCK_EVENTS, Columns, EventSimulator
 from lib.simulation.presets import build_config
 from lib.simulation.validation import Tally, light_errors

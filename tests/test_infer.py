@@ -16,7 +16,7 @@ import uproot
 from onnx import TensorProto, helper
 
 from lib.cli.entry import run_command
-from lib.data.source import RawChunk
+from lib.data.trees.source import RawChunk
 from lib.export import inference
 from lib.export.metadata import ModelMetadata, OutputDescription
 from lib.export.session import ExportedModel

@@ -14,21 +14,21 @@ import torch
 import uproot
 
 from lib.cli.data_record import LEDGER_NAME, DataRecord
-from lib.data.cache import open_cached
-from lib.data.cache_settings import CacheSettings
+from lib.data.choice.quarantine import LedgerRow
 from lib.data.config import NormalizationConfig
 from lib.data.normalization import Normalization
-from lib.data.packing import pack_files
-from lib.data.quarantine import LedgerRow
-from lib.data.schema import BranchPlan, check_files
+from lib.data.packed.cache import open_cached
+from lib.data.packed.cache_settings import CacheSettings
+from lib.data.packed.packing import pack_files
+from lib.data.trees.schema import BranchPlan, check_files
 from lib.errors import DataError
 from lib.export.metadata import ModelMetadata, OutputDescription
 from lib.export.prediction_writer import prediction_file
-from lib.training.journal import JOURNAL_NAME, Journal, read_journal
-from lib.training.run_identity import RunIdentity, load_identity, save_identity
-from lib.training.sealed_file import read_sealed, write_sealed
+from lib.training.records.journal import JOURNAL_NAME, Journal, read_journal
+from lib.training.records.run_identity import RunIdentity, load_identity, save_identity
+from lib.training.saving.sealed_file import read_sealed, write_sealed
 from tests.data.root_files import make_events, write_root
-from tests.training.test_disk_faults import full_disk
+from tests.training.saving.test_disk_faults import full_disk
 
 ERRORS = [errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS]
 # Ends of the disk, in bytes of the file that is written.

@@ -15,8 +15,8 @@ from lib.export.model_export import export_model
 from lib.report.run_folder import read_run
 from lib.report.write import write_page
 from lib.tasks.restore import load_trained
-from lib.training.checkpoint import BEST_NAME
-from lib.training.recorder import RunRecorder
+from lib.training.records.recorder import RunRecorder
+from lib.training.saving.checkpoint import BEST_NAME
 from lib.training.trainer import Trainer
 
 logger = logging.getLogger(__name__)

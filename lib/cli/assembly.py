@@ -12,9 +12,9 @@ from lib.data.batch import EventBatch
 from lib.data.normalization import Normalization
 from lib.evaluation.correction_fit import CorrectionFit
 from lib.evaluation.resolution_observer import ResolutionObserver
-from lib.evaluation.restoration_observer import RestorationObserver
-from lib.evaluation.restoration_stream import RestorationStream
-from lib.evaluation.restored_rows import RowsDescription
+from lib.evaluation.restoration.restoration_observer import RestorationObserver
+from lib.evaluation.restoration.restoration_stream import RestorationStream
+from lib.evaluation.restoration.restored_rows import RowsDescription
 from lib.models.config import num_channels
 from lib.models.encoder_model import EncoderModel
 from lib.models.inpainter import Inpainter
@@ -24,8 +24,8 @@ from lib.tasks.constant_predictor import TruthMean, VisibleMean
 from lib.tasks.regression import RegressionTask, tasks_to_balance
 from lib.tasks.restoration import RestorationTask
 from lib.tasks.targets import head_scales
-from lib.training.health import ConstantPredictor, LearningHealth
 from lib.training.protocol import Observer, Prepared, StepOutput
+from lib.training.stability.health import ConstantPredictor, LearningHealth
 
 
 class ScoringTask(Protocol):

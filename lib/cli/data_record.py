@@ -7,7 +7,7 @@ from dataclasses import astuple, fields
 from pathlib import Path
 
 from lib.atomic import atomic_path
-from lib.data.quarantine import LedgerRow
+from lib.data.choice.quarantine import LedgerRow
 from lib.data.stream import EventStream
 
 logger = logging.getLogger(__name__)

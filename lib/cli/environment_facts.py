@@ -11,13 +11,13 @@ from pathlib import Path
 from typing import Final, Literal
 from urllib.parse import urlsplit
 
-from lib.training.automatic import ask_compiler, ask_workers, choose_compile_mode, choose_num_workers
 from lib.training.config import CompileMode, TrainingConfig
-from lib.training.memory_limit import tightest_limit
-from lib.training.mlflow_store import SQLITE
+from lib.training.machine.automatic import ask_compiler, ask_workers, choose_compile_mode, choose_num_workers
+from lib.training.machine.probes import Answer
 from lib.training.platform import Platform, recognize_platform
-from lib.training.probes import Answer
-from lib.training.tracking import tracking_uri
+from lib.training.records.mlflow_store import SQLITE
+from lib.training.records.tracking import tracking_uri
+from lib.training.supervision.memory_limit import tightest_limit
 from lib.user_cache import user_cache_folder
 
 GIB: Final = 2**30

@@ -24,7 +24,7 @@ def _launch_rank(
     schema: type[MaeConfig] | type[RegressorConfig] | type[InpainterConfig], options: TrainingOptions
 ) -> int:
     from lib.cli.training_run import run_training  # noqa: PLC0415
-    from lib.training.process_group import alike, joined_processes  # noqa: PLC0415
+    from lib.training.ranks.process_group import alike, joined_processes  # noqa: PLC0415
 
     with joined_processes():
         return run_training(alike(lambda: load_config(schema, options.config, options.assignments, options.overlays)))

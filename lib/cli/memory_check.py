@@ -14,8 +14,8 @@ from lib.cli.memory_estimate import (
     shared_memory_bytes,
 )
 from lib.cli.schemas import TrainingConfiguration
-from lib.data.finding import Finding
-from lib.data.root_stream import MAX_POOL_EVENTS
+from lib.data.checks.finding import Finding
+from lib.data.pools.root_stream import MAX_POOL_EVENTS
 from lib.training.micro_batch import MicroBatching
 
 GB = 10**9

@@ -12,13 +12,13 @@ from torch import nn
 from lib.cli.assembly import ScoringTask
 from lib.data.batch import EventBatch
 from lib.data.config import DataConfig
-from lib.data.root_stream import MAX_POOL_EVENTS
-from lib.data.schema import BRANCH_WIDTHS
+from lib.data.pools.root_stream import MAX_POOL_EVENTS
+from lib.data.trees.schema import BRANCH_WIDTHS
 from lib.geometry.sensors import NUM_SENSORS
 from lib.training.config import TrainingConfig
+from lib.training.machine.saved_memory import saved_bytes
 from lib.training.micro_batch import widest_layer_bytes
 from lib.training.precision import autocast
-from lib.training.saved_memory import saved_bytes
 
 # Inputs in float32 and what is valid, of both channels.
 EVENT_BYTES = NUM_SENSORS * 2 * (4 + 1)

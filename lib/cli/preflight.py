@@ -9,16 +9,16 @@ from lib.cli.assembly import Assembly, assemble
 from lib.cli.memory_check import memory_findings
 from lib.cli.schemas import RegressorConfig, TrainingConfiguration
 from lib.cli.start_point import AUTO, choose_run_name, find_resumed, initialize, load_resumed
-from lib.data.finding import Finding, by_severity
-from lib.data.identity_inspection import VALIDATION
-from lib.data.inspection import inspect_dataset
+from lib.data.checks.finding import Finding, by_severity
+from lib.data.checks.identity_inspection import VALIDATION
+from lib.data.checks.inspection import inspect_dataset
+from lib.data.choice.quarantine import LedgerRow
 from lib.data.normalization import Normalization
-from lib.data.quarantine import LedgerRow
 from lib.errors import CheckpointError, ConfigError
 from lib.tasks.target_check import odd_betas
 from lib.tasks.targets import enabled_targets
-from lib.training.checkpoint import Checkpoint
-from lib.training.recorder import holds_other_run
+from lib.training.records.recorder import holds_other_run
+from lib.training.saving.checkpoint import Checkpoint
 
 LEAST_FREE_BYTES = 2 * 10**9
 

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Literal
 
 from lib.cli.schemas import RunConfig
-from lib.training.checkpoint import Checkpoint
+from lib.training.saving.checkpoint import Checkpoint
 
 logger = logging.getLogger(__name__)
 

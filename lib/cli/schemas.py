@@ -11,7 +11,7 @@ from lib.models.config import InpainterModelConfig, MaeModelConfig, RegressorMod
 from lib.tasks.config import RegressorTrainingConfig, TasksConfig
 from lib.tasks.restoration_config import LIKELIHOODS, RestorationTrainingConfig
 from lib.training.config import CheckpointConfig, MlflowConfig
-from lib.training.distributed_config import DistributedConfig
+from lib.training.ranks.distributed_config import DistributedConfig
 
 
 class RunConfig(Section):

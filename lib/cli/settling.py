@@ -4,7 +4,7 @@ import logging
 from dataclasses import dataclass
 
 from lib.cli.schemas import TrainingConfiguration
-from lib.training.automatic import choose_compile_mode, choose_num_workers
+from lib.training.machine.automatic import choose_compile_mode, choose_num_workers
 from lib.training.platform import recognize_platform
 
 logger = logging.getLogger(__name__)

@@ -12,12 +12,12 @@ from lib.config.flat import differences, flatten
 from lib.data.normalization import Normalization
 from lib.errors import CheckpointError, ConfigError
 from lib.tasks.targets import enabled_targets
-from lib.training.checkpoint import LAST_NAME, Checkpoint, initialize_from, load_weights
-from lib.training.checkpoint_writer import newest_sound
 from lib.training.optimizer import load_optimizer_state
 from lib.training.position import Progress
 from lib.training.protocol import B
-from lib.training.recorder import ModelIdentity
+from lib.training.records.recorder import ModelIdentity
+from lib.training.saving.checkpoint import LAST_NAME, Checkpoint, initialize_from, load_weights
+from lib.training.saving.checkpoint_writer import newest_sound
 from lib.training.trainer import Trainer
 
 logger = logging.getLogger(__name__)

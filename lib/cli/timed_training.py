@@ -14,11 +14,11 @@ from lib.data.batch import EventBatch
 from lib.data.normalization import Normalization
 from lib.data.stream import open_stream
 from lib.errors import ConfigError
-from lib.training.checkpoint import Checkpoint
-from lib.training.device import choose_device
+from lib.training.machine.device import choose_device
 from lib.training.protocol import Unwatched
-from lib.training.provenance import code_revision
 from lib.training.random_state import seed_initialization
+from lib.training.records.provenance import code_revision
+from lib.training.saving.checkpoint import Checkpoint
 from lib.training.trainer import InterruptedEpochError, Trainer
 
 logger = logging.getLogger(__name__)

@@ -14,7 +14,7 @@ from lib.data.normalization import Normalization
 from lib.data.stream import open_stream
 from lib.tasks.targets import enabled_targets
 from lib.tasks.trial import Trial
-from lib.training.device import choose_device
+from lib.training.machine.device import choose_device
 from lib.training.optimizer import build_optimizer
 from lib.training.random_state import seed_initialization
 from lib.training.schedule import Schedule

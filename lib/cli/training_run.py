@@ -23,29 +23,29 @@ from lib.data.data_fingerprint import data_fingerprint
 from lib.data.normalization import Normalization
 from lib.data.stream import EventStream, open_stream
 from lib.errors import ConfigError
-from lib.training.checkpoint import Checkpoint
-from lib.training.device import choose_device
-from lib.training.distributed import rank, world_size
-from lib.training.follower import FollowerRecorder
-from lib.training.health import LearningHealth, UnhealthyError
-from lib.training.memory import MemoryShortageError
-from lib.training.memory_guard import MemoryGuard
-from lib.training.process_group import alike, copy_from_first_rank, from_first_rank, wait_for_all
-from lib.training.provenance import CPU, code_revision, environment, user_name
+from lib.training.machine.device import choose_device
+from lib.training.machine.memory import MemoryShortageError
 from lib.training.random_state import seed_initialization
-from lib.training.rank_check import DisagreementError, RankCheck
-from lib.training.rank_watch import watched_ranks
-from lib.training.recorder import ModelIdentity, RunRecorder, claim_folder
-from lib.training.rollback import RollbackCapError
-from lib.training.run_identity import IDENTITY_NAME, RunIdentity, load_identity
-from lib.training.run_watch import RunWatch
-from lib.training.signals import StopRequest, start_shielded_server
-from lib.training.skip_ledger import SkipCapError
-from lib.training.skip_report import Identity
-from lib.training.supervision_config import WatchdogConfig
-from lib.training.system_metrics import SystemMeter
+from lib.training.ranks.distributed import rank, world_size
+from lib.training.ranks.process_group import alike, copy_from_first_rank, from_first_rank, wait_for_all
+from lib.training.ranks.rank_check import DisagreementError, RankCheck
+from lib.training.ranks.rank_watch import watched_ranks
+from lib.training.records.follower import FollowerRecorder
+from lib.training.records.provenance import CPU, code_revision, environment, user_name
+from lib.training.records.recorder import ModelIdentity, RunRecorder, claim_folder
+from lib.training.records.run_identity import IDENTITY_NAME, RunIdentity, load_identity
+from lib.training.records.system_metrics import SystemMeter
+from lib.training.saving.checkpoint import Checkpoint
+from lib.training.stability.health import LearningHealth, UnhealthyError
+from lib.training.stability.rollback import RollbackCapError
+from lib.training.stability.skip_ledger import SkipCapError
+from lib.training.stability.skip_report import Identity
+from lib.training.supervision.memory_guard import MemoryGuard
+from lib.training.supervision.run_watch import RunWatch
+from lib.training.supervision.signals import StopRequest, start_shielded_server
+from lib.training.supervision.supervision_config import WatchdogConfig
+from lib.training.supervision.watchdog import Watchdog
 from lib.training.trainer import InterruptedEpochError, Trainer
-from lib.training.watchdog import Watchdog
 
 logger = logging.getLogger(__name__)
 

@@ -22,7 +22,7 @@ from lib.cluster.expansion import Point, run_name
 from lib.cluster.point_run import state_after, training_arguments
 from lib.cluster.sweep_config import Choice, Interval, Setting, SettingKey, StudySearch
 from lib.cluster.sweep_folder import SweepFolder
-from lib.training.journal import JOURNAL_NAME, read_journal
+from lib.training.records.journal import JOURNAL_NAME, read_journal
 
 logger = logging.getLogger(__name__)
 

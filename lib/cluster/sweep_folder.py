@@ -14,7 +14,7 @@ from lib.config.document import Document
 from lib.config.flat import differences
 from lib.config.loading import validate
 from lib.errors import ConfigError
-from lib.training.folder_lock import FolderLock, is_held
+from lib.training.saving.folder_lock import FolderLock, is_held
 
 SWEEP_NAME = "sweep.json"
 STATE_NAME = "state.json"

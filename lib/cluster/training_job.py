@@ -12,7 +12,7 @@ from lib.cluster.job_script import Job
 from lib.config import load_config
 from lib.config.overrides import assignment
 from lib.errors import ConfigError
-from lib.training.checkpoint import LAST_NAME
+from lib.training.saving.checkpoint import LAST_NAME
 
 logger = logging.getLogger(__name__)
 

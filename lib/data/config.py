@@ -20,7 +20,7 @@ from lib.data.branches import (
     TRUTH_WIDTHS,
     UVW,
 )
-from lib.data.expression import parse_expression
+from lib.data.choice.expression import parse_expression
 from lib.errors import nearest
 from lib.geometry.coordinates import Fiducial
 

@@ -4,8 +4,8 @@ import hashlib
 import json
 
 from lib.data.config import DataConfig
-from lib.data.layout_index import find_layouts
-from lib.data.paths import resolve_paths
+from lib.data.files.paths import resolve_paths
+from lib.data.trees.layout_index import find_layouts
 from lib.errors import DataError
 
 

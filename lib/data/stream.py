@@ -6,22 +6,22 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Literal, Protocol
 
-from lib.data.admission import admit_files
-from lib.data.balance import EventDraw, EveryEvent, balance
 from lib.data.batch import EventBatch
-from lib.data.binning import expressions_of
-from lib.data.cache import cached_files
-from lib.data.cache_settings import CacheSettings
+from lib.data.choice.admission import admit_files
+from lib.data.choice.balance import EventDraw, EveryEvent, balance
+from lib.data.choice.binning import expressions_of
+from lib.data.choice.quarantine import LedgerRow, Quarantine
+from lib.data.choice.reweighting import reweight
+from lib.data.choice.selection import EventCuts, FileSelection, select_events
 from lib.data.config import DataConfig
+from lib.data.files.paths import resolve_paths
 from lib.data.normalization import Normalization
 from lib.data.npho_count import NphoCount
-from lib.data.packed_stream import PackedStream
-from lib.data.paths import resolve_paths
-from lib.data.quarantine import LedgerRow, Quarantine
-from lib.data.reweighting import reweight
-from lib.data.root_stream import RootStream
-from lib.data.schema import BranchPlan
-from lib.data.selection import EventCuts, FileSelection, select_events
+from lib.data.packed.cache import cached_files
+from lib.data.packed.cache_settings import CacheSettings
+from lib.data.packed.packed_stream import PackedStream
+from lib.data.pools.root_stream import RootStream
+from lib.data.trees.schema import BranchPlan
 from lib.errors import DataError
 
 logger = logging.getLogger(__name__)

@@ -2,8 +2,8 @@
 
 from collections.abc import Mapping, Sequence
 
-from lib.evaluation.residuals import task_residuals
-from lib.evaluation.resolution import ResolutionSummary, summarize
+from lib.evaluation.statistics.residuals import task_residuals
+from lib.evaluation.statistics.resolution import ResolutionSummary, summarize
 from lib.geometry.sensors import FloatArray
 
 Quantities = Mapping[str, FloatArray]

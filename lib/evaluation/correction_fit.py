@@ -9,8 +9,8 @@ from torch import Tensor
 
 from lib.data.batch import EventBatch
 from lib.data.branches import INVALID_ABOVE
-from lib.evaluation.calibration import COVERED
-from lib.evaluation.resolution import core_sigma, quantile_68
+from lib.evaluation.statistics.calibration import COVERED
+from lib.evaluation.statistics.resolution import core_sigma, quantile_68
 from lib.geometry.sensors import FloatArray
 from lib.models.output_correction import OutputCorrection
 from lib.tasks.regression import ERROR_SUFFIX

@@ -6,7 +6,7 @@ from typing import Final
 import numpy as np
 
 from lib.data.branches import INVALID_ABOVE
-from lib.evaluation.profile import axis_values
+from lib.evaluation.statistics.profile import axis_values
 from lib.evaluation.task_evaluation import TaskEvaluation
 from lib.geometry.sensors import FloatArray
 from lib.tasks.regression import ERROR_SUFFIX

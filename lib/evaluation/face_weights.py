@@ -11,11 +11,11 @@ from matplotlib.figure import Figure
 
 from lib.atomic import atomic_path
 from lib.errors import DataError
-from lib.evaluation.log_axis import use_log_scale
+from lib.evaluation.drawing.log_axis import use_log_scale
 from lib.evaluation.predictors import Predictor, predicted_tasks
 from lib.evaluation.raw_events import RawBatch
-from lib.evaluation.residuals import task_residuals
-from lib.evaluation.resolution import Quantile, quantile_68
+from lib.evaluation.statistics.residuals import task_residuals
+from lib.evaluation.statistics.resolution import Quantile, quantile_68
 from lib.geometry.sensors import FACE_NAMES, FloatArray, nominal_sensors
 
 _COLOURS: Final = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")

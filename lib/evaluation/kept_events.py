@@ -10,7 +10,7 @@ import numpy as np
 
 from lib.atomic import atomic_path
 from lib.errors import DataError
-from lib.evaluation.event_display import DisplayedEvent
+from lib.evaluation.drawing.event_display import DisplayedEvent
 from lib.geometry.sensors import NUM_SENSORS, FloatArray
 
 _WIDTHS: Final = {"npho": (NUM_SENSORS,), "time": (NUM_SENSORS,), "uvw": (3,), "predicted_uvw": (3,)}

@@ -11,10 +11,10 @@ from torch import Tensor
 
 from lib.data.branches import EMISSION_ANGLE, ENERGY, NO_VALUE, UVW
 from lib.data.config import DataConfig
+from lib.data.files.paths import resolve_paths
 from lib.data.normalization import Normalization
-from lib.data.paths import resolve_paths
-from lib.data.schema import BranchPlan, check_files
 from lib.data.stream import EventStream, open_stream
+from lib.data.trees.schema import BranchPlan, check_files
 from lib.geometry.sensors import FloatArray
 
 # The transform that leaves readings as they are: the loaders then select and check, and nothing else.

@@ -15,7 +15,7 @@ from lib.errors import DataError
 from lib.evaluation.evaluation import RegressionEvaluation
 from lib.evaluation.prediction_table import EventColumns, prediction_tables, table_path
 from lib.evaluation.raw_events import RawBatch, RawEvents, open_as_measured
-from lib.evaluation.resolution import ResolutionSummary
+from lib.evaluation.statistics.resolution import ResolutionSummary
 from lib.geometry.sensors import FloatArray
 
 logger = logging.getLogger(__name__)

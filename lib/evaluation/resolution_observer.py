@@ -7,10 +7,10 @@ import numpy as np
 from torch import Tensor
 
 from lib.data.batch import EventBatch
-from lib.evaluation.calibration import COVERED
-from lib.evaluation.class_counts import ClassCounts
-from lib.evaluation.distribution import Distribution
-from lib.evaluation.resolution import quantile_68
+from lib.evaluation.statistics.calibration import COVERED
+from lib.evaluation.statistics.class_counts import ClassCounts
+from lib.evaluation.statistics.distribution import Distribution
+from lib.evaluation.statistics.resolution import quantile_68
 from lib.geometry.coordinates import emission_vector, opening_angle
 from lib.geometry.sensors import FloatArray
 from lib.tasks.regression import ERROR_SUFFIX

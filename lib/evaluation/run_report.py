@@ -8,10 +8,10 @@ from typing import Final
 
 from torch import Tensor
 
+from lib.evaluation.drawing.figure_file import save_figure, save_figures
+from lib.evaluation.drawing.figures import draw_task
 from lib.evaluation.evaluation import RegressionEvaluation
 from lib.evaluation.face_weights import draw_face_weights, face_weights, weights_path, write_face_weights
-from lib.evaluation.figure_file import save_figure, save_figures
-from lib.evaluation.figures import draw_task
 from lib.evaluation.prediction_table import EventColumns, prediction_tables, table_path
 from lib.evaluation.predictors import Predictor, TorchPredictor, predicted_tasks
 from lib.evaluation.raw_events import RawBatch, RawEvents

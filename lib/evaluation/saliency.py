@@ -10,10 +10,10 @@ from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from lib.evaluation.event_display import NPHO_MAP
+from lib.evaluation.drawing.event_display import NPHO_MAP
+from lib.evaluation.drawing.sensor_drawing import draw_sensors
 from lib.evaluation.predictors import TorchPredictor
 from lib.evaluation.raw_events import RawBatch
-from lib.evaluation.sensor_drawing import draw_sensors
 from lib.geometry.sensors import FACE_NAMES, NUM_SENSORS, FloatArray, nominal_sensors
 
 CHANNELS: Final = ("photons", "time")

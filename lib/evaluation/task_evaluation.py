@@ -6,12 +6,12 @@ from typing import Final
 
 import numpy as np
 
-from lib.evaluation.calibration import Calibration, CalibrationSummary
-from lib.evaluation.class_counts import ClassCounts
-from lib.evaluation.distribution import Distribution
-from lib.evaluation.profile import AXES, Profile
-from lib.evaluation.residuals import Residuals, task_residuals
-from lib.evaluation.resolution import ResolutionSummary, summarize_distribution
+from lib.evaluation.statistics.calibration import Calibration, CalibrationSummary
+from lib.evaluation.statistics.class_counts import ClassCounts
+from lib.evaluation.statistics.distribution import Distribution
+from lib.evaluation.statistics.profile import AXES, Profile
+from lib.evaluation.statistics.residuals import Residuals, task_residuals
+from lib.evaluation.statistics.resolution import ResolutionSummary, summarize_distribution
 from lib.geometry.sensors import FloatArray
 
 # Physical units of residuals per unit of the target, to bring predicted errors to those of the residuals.

@@ -8,11 +8,11 @@ from typing import Final
 
 import numpy as np
 
-from lib.evaluation.event_display import DisplayedEvent, draw_event
-from lib.evaluation.figure_file import save_figure
+from lib.evaluation.drawing.event_display import DisplayedEvent, draw_event
+from lib.evaluation.drawing.figure_file import save_figure
 from lib.evaluation.kept_events import KeptEvent, read_kept_events, write_kept_events
 from lib.evaluation.raw_events import RawBatch
-from lib.evaluation.residuals import task_residuals
+from lib.evaluation.statistics.residuals import task_residuals
 from lib.geometry.sensors import FloatArray
 
 NUM_WORST: Final = 10

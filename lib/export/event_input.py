@@ -8,10 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lib.data.branches import DEAD, EVENT, INVALID_ABOVE, RUN
-from lib.data.read_ahead import map_ahead
-from lib.data.schema import BranchPlan, FileSchema
-from lib.data.source import EventReader, RawChunk
-from lib.data.tree_reading import TreeCache, read_branch
+from lib.data.pools.read_ahead import map_ahead
+from lib.data.trees.schema import BranchPlan, FileSchema
+from lib.data.trees.source import EventReader, RawChunk
+from lib.data.trees.tree_reading import TreeCache, read_branch
 from lib.errors import DataError, nearest
 from lib.geometry.sensors import NUM_SENSORS
 

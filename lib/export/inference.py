@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lib.data.schema import FileSchema
-from lib.data.source import RawChunk
-from lib.data.tree_reading import FloatArray
+from lib.data.trees.schema import FileSchema
+from lib.data.trees.source import RawChunk
+from lib.data.trees.tree_reading import FloatArray
 from lib.errors import DataError, ExportError, nearest
 from lib.export.event_input import EntryRange, EventInput, EventPart, entry_ranges
 from lib.export.event_progress import show_progress

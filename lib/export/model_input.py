@@ -4,8 +4,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from lib.data.branches import EVENT, RUN
-from lib.data.paths import resolve_paths
-from lib.data.schema import BranchAdvice, BranchPlan, FileSchema, check_files
+from lib.data.files.paths import resolve_paths
+from lib.data.trees.schema import BranchAdvice, BranchPlan, FileSchema, check_files
 from lib.errors import DataError, nearest
 from lib.export.metadata import ModelMetadata
 

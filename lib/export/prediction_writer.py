@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from lib.atomic import atomic_path
 from lib.data.branches import EVENT, RUN, TREE_NAME
-from lib.data.tree_reading import FloatArray
+from lib.data.trees.tree_reading import FloatArray
 from lib.errors import DataError
 from lib.export.metadata import ModelMetadata, OutputDescription
 

@@ -5,9 +5,9 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from lib.data.branches import INVALID_ABOVE
-from lib.data.tree_reading import FloatArray
+from lib.data.trees.tree_reading import FloatArray
 from lib.evaluation.comparison import summarize_tasks
-from lib.evaluation.resolution import ResolutionSummary
+from lib.evaluation.statistics.resolution import ResolutionSummary
 from lib.export.metadata import OutputDescription
 
 

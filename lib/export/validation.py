@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from lib.errors import DataError, ExportError
-from lib.evaluation.resolution import ResolutionSummary
+from lib.evaluation.statistics.resolution import ResolutionSummary
 from lib.export.event_input import EntryRange, EventInput, EventPart, entry_ranges
 from lib.export.event_progress import show_progress
 from lib.export.exportable import Exportable

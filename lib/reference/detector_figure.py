@@ -4,7 +4,7 @@ from typing import Final
 
 import numpy as np
 
-from lib.evaluation.sensor_layout import Rectangle, sensor_layout
+from lib.evaluation.drawing.sensor_layout import Rectangle, sensor_layout
 from lib.geometry.sensors import (
     FACE_NAMES,
     INNER_SHAPE,

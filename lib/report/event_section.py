@@ -8,7 +8,7 @@ import numpy as np
 from matplotlib.colors import Colormap, to_hex
 from numpy.typing import NDArray
 
-from lib.evaluation.event_display import (
+from lib.evaluation.drawing.event_display import (
     NPHO_MAP,
     TIME_MAP,
     DisplayedEvent,
@@ -16,8 +16,8 @@ from lib.evaluation.event_display import (
     npho_scale,
     time_scale,
 )
+from lib.evaluation.drawing.sensor_layout import sensor_layout, unrolled_uvw
 from lib.evaluation.kept_events import KeptEvent
-from lib.evaluation.sensor_layout import sensor_layout, unrolled_uvw
 from lib.geometry.sensors import FACE_NAMES, FloatArray, nominal_sensors
 from lib.report.markup import Markup, element, in_script, joined
 

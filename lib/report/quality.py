@@ -6,10 +6,10 @@ from typing import Final
 
 import numpy as np
 
-from lib.evaluation.calibration import COVERED, CalibrationSummary
-from lib.evaluation.resolution import ResolutionSummary
+from lib.evaluation.drawing.value_text import with_error
+from lib.evaluation.statistics.calibration import COVERED, CalibrationSummary
+from lib.evaluation.statistics.resolution import ResolutionSummary
 from lib.evaluation.task_evaluation import COMPONENT_UNITS, Quantity, TaskEvaluation
-from lib.evaluation.value_text import with_error
 from lib.geometry.sensors import FACE_NAMES
 from lib.report.chart import Series, bar_chart, histogram, line_chart
 from lib.report.markup import Content, Markup, element, joined, table

@@ -8,20 +8,20 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from lib.data.quarantine import LedgerRow
+from lib.data.choice.quarantine import LedgerRow
 from lib.errors import DataError
 from lib.evaluation.face_weights import read_face_weights, weights_path
 from lib.evaluation.kept_events import KeptEvent
 from lib.evaluation.prediction_table import evaluate_tables, find_tables
 from lib.evaluation.reference import FOLDER_NAME as CONVENTIONAL_FOLDER
-from lib.evaluation.resolution import Quantile, ResolutionSummary
+from lib.evaluation.statistics.resolution import Quantile, ResolutionSummary
 from lib.evaluation.task_evaluation import TaskEvaluation
 from lib.evaluation.worst_events import read_worst_events
-from lib.training.checkpoint import BEST_NAME, Checkpoint
-from lib.training.journal import JOURNAL_NAME, Record, read_journal
-from lib.training.profiler import TABLE_NAME
-from lib.training.recorder import ROLLBACK_FOLDER, SKIPPED_FOLDER
-from lib.training.run_identity import RunIdentity, load_identity
+from lib.training.machine.profiler import TABLE_NAME
+from lib.training.records.journal import JOURNAL_NAME, Record, read_journal
+from lib.training.records.recorder import ROLLBACK_FOLDER, SKIPPED_FOLDER
+from lib.training.records.run_identity import RunIdentity, load_identity
+from lib.training.saving.checkpoint import BEST_NAME, Checkpoint
 
 LEDGER_NAME: Final = "event_ledger.csv"
 

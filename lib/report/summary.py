@@ -4,7 +4,7 @@ import math
 from datetime import UTC, datetime
 from typing import Final
 
-from lib.evaluation.value_text import with_error
+from lib.evaluation.drawing.value_text import with_error
 from lib.report.run_folder import RunFolder
 
 _WHAT: Final = {

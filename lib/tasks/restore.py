@@ -15,7 +15,7 @@ from lib.models.regressor import Regressor
 from lib.tasks.config import TasksConfig
 from lib.tasks.regression import tasks_to_balance
 from lib.tasks.targets import Target, enabled_targets, head_scales
-from lib.training.checkpoint import Checkpoint, load_weights
+from lib.training.saving.checkpoint import Checkpoint, load_weights
 
 Model = Regressor | MaskedAutoencoder | Inpainter
 

@@ -11,16 +11,16 @@ from torch import nn
 
 from lib.nn.drop_path import PathDraws
 from lib.nn.recomputation import recompute_blocks
-from lib.training.compilation import CompileLadder
 from lib.training.config import CompileMode, TrainingConfig
-from lib.training.gradient_sync import GradientSync
-from lib.training.memory import is_out_of_memory, release_memory, shortage_error
+from lib.training.machine.compilation import CompileLadder
+from lib.training.machine.memory import is_out_of_memory, release_memory, shortage_error
+from lib.training.machine.profiler import Profiler, Unprofiled
 from lib.training.micro_batch import MicroBatching, join_outputs, widest_layer_bytes
-from lib.training.output_sums import join_rows, own_rows, sum_outputs
-from lib.training.own_time import OwnTime
 from lib.training.precision import autocast
-from lib.training.profiler import Profiler, Unprofiled
 from lib.training.protocol import B, StepOutput, Task
+from lib.training.ranks.gradient_sync import GradientSync
+from lib.training.ranks.output_sums import join_rows, own_rows, sum_outputs
+from lib.training.ranks.own_time import OwnTime
 
 logger = logging.getLogger(__name__)
 

@@ -7,9 +7,9 @@ from typing import Annotated, Literal
 from pydantic import Field, field_validator, model_validator
 
 from lib.config import Section
-from lib.training.guard_config import GuardConfig
-from lib.training.health_config import HealthConfig
-from lib.training.supervision_config import MemoryConfig, WatchdogConfig
+from lib.training.stability.guard_config import GuardConfig
+from lib.training.stability.health_config import HealthConfig
+from lib.training.supervision.supervision_config import MemoryConfig, WatchdogConfig
 
 Precision = Literal["none", "bf16"]
 CompileMode = Literal["none", "default", "reduce-overhead", "max-autotune"]

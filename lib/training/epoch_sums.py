@@ -6,7 +6,7 @@ import torch
 
 from lib.training.guard import GuardRecord
 from lib.training.meters import MeanMeters
-from lib.training.system_metrics import SYSTEM_METRICS
+from lib.training.records.system_metrics import SYSTEM_METRICS
 
 
 class EpochSums:

@@ -13,10 +13,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from lib.training.adaptive_clipping import AdaptiveClipping
-from lib.training.distributed import sum_over_ranks, world_size
-from lib.training.guard_config import GuardConfig
-from lib.training.norm_window import NormWindow
+from lib.training.ranks.distributed import sum_over_ranks, world_size
+from lib.training.stability.adaptive_clipping import AdaptiveClipping
+from lib.training.stability.guard_config import GuardConfig
+from lib.training.stability.norm_window import NormWindow
 
 logger = logging.getLogger(__name__)
 

@@ -7,8 +7,8 @@ from typing import Generic, Protocol, Self, TypeVar
 import torch
 from torch import Tensor, nn
 
-from lib.training.rollback import RollbackReport
-from lib.training.skip_report import SkipReport
+from lib.training.stability.rollback import RollbackReport
+from lib.training.stability.skip_report import SkipReport
 
 
 @dataclass(frozen=True)

@@ -18,19 +18,19 @@ from lib.training.ema import WeightAverage
 from lib.training.epoch_sums import EpochSums
 from lib.training.finite_events import FiniteEvents
 from lib.training.guard import Guard
+from lib.training.machine.profiler import build_profiler
 from lib.training.meters import MeanMeters
 from lib.training.optimizer import build_optimizer, load_optimizer_state, set_learning_rate
-from lib.training.own_time import KEPT_STEPS
 from lib.training.plateau import Plateau
 from lib.training.position import Progress
-from lib.training.profiler import build_profiler
 from lib.training.progress import EpochProgress, epoch_progress
 from lib.training.protocol import B, BatchStream, Observer, Task, Unwatched, Watch
 from lib.training.random_state import seed_step
-from lib.training.rollback import Rollback, RollbackReport, copied
+from lib.training.ranks.own_time import KEPT_STEPS
 from lib.training.schedule import Schedule
-from lib.training.skip_ledger import SkipLedger
-from lib.training.skip_report import Identity
+from lib.training.stability.rollback import Rollback, RollbackReport, copied
+from lib.training.stability.skip_ledger import SkipLedger
+from lib.training.stability.skip_report import Identity
 
 logger = logging.getLogger(__name__)
 

@@ -9,7 +9,7 @@ import yaml
 
 from lib.cli.entry import EXIT_DONE, run_command
 from lib.train_regressor import main
-from lib.training.mlflow_store import MlflowStore
+from lib.training.records.mlflow_store import MlflowStore
 from tests.browser.mlflow_ui import mlflow_ui
 from tests.data.root_files import make_events, write_root
 

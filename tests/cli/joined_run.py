@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from lib.training.batch_runner import BatchRunner
-from lib.training.distributed import rank
+from lib.training.ranks.distributed import rank
 from tests.cli.killed_run import Nursery, train
 
 PATIENCE = 900

@@ -10,8 +10,8 @@ import pytest
 
 from lib.cli import data_record
 from lib.cli.data_record import LEDGER_NAME, DataRecord
+from lib.data.choice.quarantine import LedgerRow
 from lib.data.npho_count import NphoCount
-from lib.data.quarantine import LedgerRow
 
 
 def stream(count: NphoCount | None = None, bad: int = 0) -> Any:

@@ -15,11 +15,11 @@ import pytest
 import torch
 import yaml
 
-from lib.training import recorder
-from lib.training.checkpoint import BEST_NAME, LAST_NAME
+from lib.training.records import recorder
+from lib.training.saving.checkpoint import BEST_NAME, LAST_NAME
 from tests.cli.killed_run import LOSSES, prepare, train
 from tests.cli.test_kill import FILES, state_of, told
-from tests.training.test_recorder import SilentTracker
+from tests.training.records.test_recorder import SilentTracker
 
 pytestmark = pytest.mark.filterwarnings("ignore")
 

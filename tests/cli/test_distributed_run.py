@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from lib.cli.entry import EXIT_DONE, EXIT_REQUEUE, EXIT_USER_ERROR
-from lib.training.checkpoint import LAST_NAME, Checkpoint
+from lib.training.saving.checkpoint import LAST_NAME, Checkpoint
 from tests.cli.joined_run import Family, Steps, steps_of
 from tests.cli.killed_run import KINDS, prepare
 

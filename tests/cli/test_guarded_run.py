@@ -9,7 +9,7 @@ import yaml
 
 from lib.cli.entry import EXIT_DONE, EXIT_SKIP_CAP, EXIT_UNHEALTHY, run_command
 from lib.train_regressor import main
-from lib.training.journal import Journal
+from lib.training.records.journal import Journal
 from tests.cli.killed_run import KINDS, TRAINING
 from tests.data.root_files import make_events, write_root
 

@@ -13,7 +13,7 @@ from lib.cli.entry import EXIT_DONE, EXIT_USER_ERROR, run_command
 from lib.cli.schemas import TrainingConfiguration
 from lib.cli.start_point import choose_run_name
 from lib.train_mae import main
-from lib.training.recorder import claim_folder
+from lib.training.records.recorder import claim_folder
 
 CANARY = "canary"
 HOSTILE = [

@@ -8,11 +8,11 @@ import pytest
 import torch
 
 from lib.cli.entry import EXIT_REQUEUE
-from lib.training.checkpoint import BEST_NAME, LAST_NAME, Checkpoint
 from lib.training.epoch_sums import CLOCK_METRICS
-from lib.training.journal import JOURNAL_NAME, Journal
-from lib.training.mlflow_store import MlflowStore
-from lib.training.signals import STOPPING
+from lib.training.records.journal import JOURNAL_NAME, Journal
+from lib.training.records.mlflow_store import MlflowStore
+from lib.training.saving.checkpoint import BEST_NAME, LAST_NAME, Checkpoint
+from lib.training.supervision.signals import STOPPING
 from tests.cli.killed_run import KINDS, LOSSES, Nursery, losses_of, prepare
 
 pytestmark = [pytest.mark.kill, pytest.mark.filterwarnings("ignore")]

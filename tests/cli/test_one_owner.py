@@ -13,12 +13,12 @@ from pathlib import Path
 import pytest
 
 from lib.cli.entry import EXIT_REQUEUE, EXIT_USER_ERROR, run_command
-from lib.training import recorder
-from lib.training.checkpoint import LAST_NAME, Checkpoint
 from lib.training.config import CheckpointConfig
-from lib.training.recorder import claim_folder
+from lib.training.records import recorder
+from lib.training.records.recorder import claim_folder
+from lib.training.saving.checkpoint import LAST_NAME, Checkpoint
 from tests.cli.killed_run import Nursery, prepare
-from tests.training.test_recorder import SilentTracker, open_recorder
+from tests.training.records.test_recorder import SilentTracker, open_recorder
 
 pytestmark = [pytest.mark.kill, pytest.mark.filterwarnings("ignore")]
 

@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from lib.cli.entry import EXIT_REQUEUE
-from lib.training.checkpoint import LAST_NAME, Checkpoint
+from lib.training.saving.checkpoint import LAST_NAME, Checkpoint
 from tests.cli.killed_run import prepare
 
 ROOT_FOLDER = Path(__file__).parents[2]

@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from lib.cli.entry import EXIT_DONE, EXIT_USER_ERROR, run_command
-from lib.data import persistence
-from lib.training.checkpoint import LAST_NAME, Checkpoint
+from lib.data.files import persistence
+from lib.training.saving.checkpoint import LAST_NAME, Checkpoint
 from tests.cli.test_training_run import assert_same
 from tests.data.file_servers import http_server, xrootd_server
 from tests.data.root_files import make_events, write_root

@@ -9,8 +9,8 @@ import pytest
 from lib.cli.resume_options import ResumeOption, is_asked_anew
 from lib.cli.schemas import MaeConfig
 from lib.cli.training_run import _cpu_threads
-from lib.training.checkpoint import LAST_NAME, Checkpoint
 from lib.training.config import CheckpointConfig
+from lib.training.saving.checkpoint import LAST_NAME, Checkpoint
 from tests.cli.test_start_point import checkpoint_of
 from tests.training.toy import toy_trainer
 

@@ -12,9 +12,9 @@ from typing import Any, NamedTuple
 import pytest
 
 from lib.cli.entry import EXIT_REQUEUE
-from lib.training.checkpoint import LAST_NAME, Checkpoint
-from lib.training.sealed_file import verify_seal
-from lib.training.signals import STOPPING
+from lib.training.saving.checkpoint import LAST_NAME, Checkpoint
+from lib.training.saving.sealed_file import verify_seal
+from lib.training.supervision.signals import STOPPING
 from tests.cli.killed_run import LOSSES, Nursery, prepare
 from tests.cli.test_kill import FILES, assert_equal_runs
 
@@ -65,8 +65,8 @@ def before_call(owner_name: str, method: str, call: int, numbers: tuple[int, ...
 
 # In the thread that saves: before it writes, and when all is written but not yet under its name.
 SAVES = {
-    "before the file": ("lib.training.checkpoint.Checkpoint", "save"),
-    "before the name": ("lib.training.sealed_file", "_read_back"),
+    "before the file": ("lib.training.saving.checkpoint.Checkpoint", "save"),
+    "before the name": ("lib.training.saving.sealed_file", "_read_back"),
 }
 VALIDATION = "lib.training.batch_runner.BatchRunner"
 

@@ -15,7 +15,7 @@ import torch
 from lib.data.batch import EventBatch
 from lib.training.position import Progress
 from lib.training.protocol import Unwatched
-from lib.training.skip_report import SkipReport
+from lib.training.stability.skip_report import SkipReport
 from lib.training.trainer import InterruptedEpochError, Trainer
 from tests.cli.tiny_training import BATCH_SIZE, Fault, Spoil, make_batch, tiny_trainer
 

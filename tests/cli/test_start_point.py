@@ -25,10 +25,10 @@ from lib.data.normalization import Normalization
 from lib.errors import CheckpointError, ConfigError
 from lib.tasks.config import TasksConfig
 from lib.tasks.targets import enabled_targets
-from lib.training.checkpoint import BEST_NAME, LAST_NAME, Checkpoint
 from lib.training.position import Progress
-from lib.training.recorder import ModelIdentity
-from lib.training.sealed_file import write_sealed
+from lib.training.records.recorder import ModelIdentity
+from lib.training.saving.checkpoint import BEST_NAME, LAST_NAME, Checkpoint
+from lib.training.saving.sealed_file import write_sealed
 from lib.training.trainer import Trainer
 from tests.training.toy import ToyBatch, toy_trainer, weights_of
 

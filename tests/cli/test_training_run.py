@@ -21,10 +21,10 @@ from lib.cli.entry import EXIT_DONE, EXIT_REQUEUE, EXIT_SKIP_CAP, EXIT_USER_ERRO
 from lib.config.flat import config_hash
 from lib.evaluation import run_report, worst_events
 from lib.tasks.restore import load_trained
-from lib.training.checkpoint import BEST_NAME, LAST_NAME, Checkpoint
 from lib.training.epoch_sums import CLOCK_METRICS
-from lib.training.journal import Journal
-from lib.training.mlflow_store import MlflowStore
+from lib.training.records.journal import Journal
+from lib.training.records.mlflow_store import MlflowStore
+from lib.training.saving.checkpoint import BEST_NAME, LAST_NAME, Checkpoint
 from lib.training.trainer import Trainer
 from tests.data.root_files import make_events, write_root
 

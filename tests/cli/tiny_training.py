@@ -17,7 +17,7 @@ from lib.tasks.regression import RegressionTask
 from lib.training.config import TrainingConfig
 from lib.training.protocol import Prepared, StepOutput
 from lib.training.random_state import seed_initialization
-from lib.training.skip_report import Identity
+from lib.training.stability.skip_report import Identity
 from lib.training.trainer import Trainer
 
 MODEL = {

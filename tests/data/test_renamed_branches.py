@@ -8,14 +8,14 @@ import pytest
 import torch
 from pydantic import ValidationError
 
-from lib.data.cache_settings import CacheSettings
+from lib.data.checks.inspection import inspect_dataset
 from lib.data.config import DataConfig, NormalizationConfig
-from lib.data.inspection import inspect_dataset
-from lib.data.layout_index import record_hashes
 from lib.data.normalization import Normalization
-from lib.data.schema import BranchPlan, check_files
-from lib.data.source import iterate_raw
+from lib.data.packed.cache_settings import CacheSettings
 from lib.data.stream import open_stream
+from lib.data.trees.layout_index import record_hashes
+from lib.data.trees.schema import BranchPlan, check_files
+from lib.data.trees.source import iterate_raw
 from lib.errors import DataError
 from tests.data.root_files import change_bytes, make_events, write_root
 
@@ -136,7 +136,7 @@ def test_conversions_of_renamed_branches_are_told(tmp_path, caplog):
     events = make_events(6)
     path = write_renamed(tmp_path / "a.root", {**events, "time": events["time"].astype(np.float64)})
     plan = BranchPlan("tree", "npho", "time", renamed=tuple(NAMES.items()))
-    with caplog.at_level(logging.INFO, logger="lib.data.schema"):
+    with caplog.at_level(logging.INFO, logger="lib.data.trees.schema"):
         (chunk,) = iterate_raw(check_files([path, path], plan)[:1], plan)
     assert caplog.messages == ["branch 'time' is stored as float64 and is converted to float32."]
     assert np.array_equal(chunk.time, events["time"])

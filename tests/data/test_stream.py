@@ -6,7 +6,7 @@ from pydantic import ValidationError
 from lib.data.batch import EventBatch
 from lib.data.config import NormalizationConfig
 from lib.data.normalization import Normalization
-from lib.data.pool import PoolDataset, PoolInProgress
+from lib.data.pools.pool import PoolDataset, PoolInProgress
 from lib.data.stream import EventStream, open_stream
 from lib.errors import DataError
 
@@ -204,7 +204,7 @@ def test_weights_follow_their_events_in_training_alone(data_config, tmp_path, se
 
 def test_chunks_are_limited_so_that_memory_is(data_config, monkeypatch):
     expected = list(training(data_config(chunksize=64)).epoch(0))
-    monkeypatch.setattr("lib.data.root_stream.MAX_POOL_EVENTS", 64)
+    monkeypatch.setattr("lib.data.pools.root_stream.MAX_POOL_EVENTS", 64)
     assert_same(list(training(data_config(chunksize=10**6)).epoch(0)), expected)
 
 

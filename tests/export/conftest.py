@@ -22,7 +22,7 @@ from lib.models.regressor import Regressor
 from lib.tasks.config import ClassTaskConfig, DirectionTaskConfig, TaskConfig, TasksConfig
 from lib.tasks.restore import load_trained
 from lib.tasks.targets import enabled_targets, head_scales
-from lib.training.checkpoint import Checkpoint
+from lib.training.saving.checkpoint import Checkpoint
 
 T = TypeVar("T")
 

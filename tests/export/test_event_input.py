@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import uproot
 
-from lib.data.schema import BranchPlan, check_files
+from lib.data.trees.schema import BranchPlan, check_files
 from lib.export.event_input import EventInput, entry_ranges
 
 

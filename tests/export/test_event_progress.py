@@ -5,7 +5,7 @@ import logging
 import numpy as np
 import pytest
 
-from lib.data.source import RawChunk
+from lib.data.trees.source import RawChunk
 from lib.export.event_progress import show_progress
 
 

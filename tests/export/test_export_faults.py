@@ -20,7 +20,7 @@ from lib.export.model_export import ExportReport, export_model
 from lib.export.session import ExportedModel
 from lib.tasks.restore import TrainedModel, load_trained
 from tests.test_write_faults import ERRORS, failing_call
-from tests.training.test_disk_faults import full_disk
+from tests.training.saving.test_disk_faults import full_disk
 
 Export = Callable[[Path, int], ExportReport]
 

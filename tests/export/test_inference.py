@@ -7,7 +7,7 @@ import pytest
 import torch
 import uproot
 
-from lib.data.source import RawChunk
+from lib.data.trees.source import RawChunk
 from lib.export.inference import InferenceOptions, infer, predict
 from lib.export.model_export import ExportReport
 from lib.export.odd_events import KINDS, generate_events

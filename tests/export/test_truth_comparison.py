@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from lib.evaluation.comparison import summarize_tasks
-from lib.evaluation.resolution import ResolutionSummary
+from lib.evaluation.statistics.resolution import ResolutionSummary
 from lib.export.metadata import OutputDescription
 from lib.export.truth_comparison import TruthComparison
 

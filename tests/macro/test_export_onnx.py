@@ -14,7 +14,7 @@ from lib.export import model_export
 from lib.export.metadata import ModelMetadata, OutputDescription
 from lib.export.model_export import ExportOptions, ExportReport
 from lib.tasks import restore
-from lib.training import model_registration
+from lib.training.records import model_registration
 from macro.export_onnx import main
 
 ROOT_FOLDER = Path(__file__).parents[2]

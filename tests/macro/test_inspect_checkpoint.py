@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from lib.cli.entry import EXIT_USER_ERROR, run_command
-from lib.training.checkpoint import Checkpoint
+from lib.training.saving.checkpoint import Checkpoint
 from macro.inspect_checkpoint import main
 from tests.training.toy import toy_trainer
 

@@ -8,7 +8,7 @@ import pytest
 import uproot
 
 from lib.cli.entry import run_command
-from lib.data.tree_description import BranchDescription, bars, describe_file, describe_values
+from lib.data.trees.tree_description import BranchDescription, bars, describe_file, describe_values
 from macro.inspect_root import main
 
 

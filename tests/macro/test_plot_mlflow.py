@@ -7,8 +7,8 @@ import pytest
 
 from lib.cli.entry import run_command
 from lib.errors import ConfigError
-from lib.evaluation.metric_figure import RunHistory, draw_metrics, read_histories
-from lib.training.mlflow_store import MlflowStore
+from lib.evaluation.runs.metric_figure import RunHistory, draw_metrics, read_histories
+from lib.training.records.mlflow_store import MlflowStore
 from macro.plot_mlflow import main
 
 # Importing MLflow and what it brings warns of their own futures.

@@ -15,14 +15,14 @@ from lib.data.dead_channels import read_dead_channels
 from lib.data.normalization import Normalization
 from lib.errors import DataError, UserError
 from lib.evaluation import run_report, worst_events
-from lib.evaluation.bounds import CONTAINMENT
 from lib.evaluation.prediction_table import find_tables, read_tables
+from lib.evaluation.statistics.bounds import CONTAINMENT
 from lib.models.config import RegressorModelConfig
 from lib.models.regressor import Regressor
 from lib.simulate import main as simulate
 from lib.tasks.config import TasksConfig
 from lib.tasks.targets import enabled_targets
-from lib.training.checkpoint import Checkpoint
+from lib.training.saving.checkpoint import Checkpoint
 from macro.compare_runs import main as compare_runs
 from macro.reconstruct_conventional import read_branches
 from macro.regenerate_resolution_plots import main as regenerate

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from lib.cli.entry import run_command
-from lib.evaluation.resolution import Quantile, ResolutionSummary
+from lib.evaluation.statistics.resolution import Quantile, ResolutionSummary
 from lib.export import cpp_program, validation
 from lib.export.form_differences import Difference
 from lib.export.form_speed import Speed

@@ -14,7 +14,7 @@ from lib.models.mae import MaskedAutoencoder
 from lib.models.regressor import Regressor
 from lib.tasks.config import TasksConfig
 from lib.tasks.targets import enabled_targets
-from lib.training.checkpoint import Checkpoint
+from lib.training.saving.checkpoint import Checkpoint
 
 SMALL = {
     "stage_dims": (4,), "stage_depths": (1,), "inner_patch": 4, "encoder_dim": 8, "num_heads": 2,

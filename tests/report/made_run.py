@@ -8,14 +8,14 @@ from pathlib import Path
 
 import numpy as np
 
-from lib.evaluation.event_display import DisplayedEvent
+from lib.evaluation.drawing.event_display import DisplayedEvent
 from lib.evaluation.face_weights import weights_path, write_face_weights
 from lib.evaluation.kept_events import KeptEvent, write_kept_events
 from lib.evaluation.prediction_table import EventColumns, prediction_tables
-from lib.evaluation.resolution import Quantile
+from lib.evaluation.statistics.resolution import Quantile
 from lib.evaluation.worst_events import events_path
-from lib.training.journal import Journal
-from lib.training.run_identity import RunIdentity, save_identity
+from lib.training.records.journal import Journal
+from lib.training.records.run_identity import RunIdentity, save_identity
 
 HOSTILE = "</script><script>alert(1)</script>\"'><img src=x onerror=alert(2)>&amp;"
 PARAMETERS = {"training.grad_clip": "1.0", "training.lr": "0.5", "data.train_path": "events"}

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import uproot
 
-from lib.data.schema import BranchPlan, check_files
-from lib.data.source import iterate_raw
+from lib.data.trees.schema import BranchPlan, check_files
+from lib.data.trees.source import iterate_raw
 from lib.simulation.presets import build_config
 from lib.simulation.writer import COMPRESSIONS, CompressionName, FileTask, write_file
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from lib.training.checkpoint import Checkpoint
+from lib.training.saving.checkpoint import Checkpoint
 from tests.cli.killed_run import MODEL
 from tests.slurm.conftest import Cluster
 

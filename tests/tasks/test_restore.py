@@ -17,7 +17,7 @@ from lib.models.regressor import Regressor
 from lib.tasks.config import TasksConfig
 from lib.tasks.restore import load_trained
 from lib.tasks.targets import enabled_targets, head_scales
-from lib.training.checkpoint import Checkpoint
+from lib.training.saving.checkpoint import Checkpoint
 
 TASKS = TasksConfig.model_validate({"energy": {"log_transform": True}, "uvwFI": {}, "timing": {"enabled": False}})
 

@@ -7,7 +7,7 @@ from lib.config.loading import validate
 from lib.config.section import Section
 from lib.errors import ConfigError
 from lib.training.config import CheckpointConfig, MlflowConfig, TrainingConfig
-from lib.training.guard_config import GuardConfig
+from lib.training.stability.guard_config import GuardConfig
 
 
 def check(schema: type[Section], **values: object) -> Section:

@@ -8,7 +8,7 @@ from torch import nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from lib.training.guard import Guard, GuardRecord
-from lib.training.guard_config import GuardConfig
+from lib.training.stability.guard_config import GuardConfig
 
 CPU = torch.device("cpu")
 

@@ -9,10 +9,10 @@ import pytest
 import torch
 
 from lib.training.protocol import Unwatched
-from lib.training.skip_ledger import SkipCapError
-from lib.training.skip_report import SkipReport, module_norms
+from lib.training.stability.skip_ledger import SkipCapError
+from lib.training.stability.skip_report import SkipReport, module_norms
 from lib.training.trainer import Trainer
-from tests.training.test_recorder import SilentTracker, open_recorder
+from tests.training.records.test_recorder import SilentTracker, open_recorder
 from tests.training.toy import ToyBatch, ToyStream, ToyTask, toy_model, toy_trainer, weights_of
 
 GUARD = {"window": 32, "active_after": 8, "level_shift_steps": 4}
@@ -71,7 +71,7 @@ def test_a_clean_training_is_the_same_with_and_without_the_guard_and_skips_nothi
 
 
 def test_the_first_module_that_is_not_finite_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("lib.training.recorder.Tracker", SilentTracker)
+    monkeypatch.setattr("lib.training.records.recorder.Tracker", SilentTracker)
     trainer, recorder = identified_trainer(ToyStream(8)), open_recorder(tmp_path)
     steps = iter(range(8))
 
@@ -102,7 +102,7 @@ def test_the_first_module_that_is_not_finite_is_named(tmp_path: Path, monkeypatc
 def test_a_report_that_cannot_be_written_is_a_warning(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr("lib.training.recorder.Tracker", SilentTracker)
+    monkeypatch.setattr("lib.training.records.recorder.Tracker", SilentTracker)
     recorder = open_recorder(tmp_path)
     (tmp_path / "skipped_steps").touch()
     recorder.record_skip(SkipReport(1, True, 1.0, 1.0, [], {}))

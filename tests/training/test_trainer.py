@@ -7,7 +7,7 @@ import torch
 
 from lib.errors import ConfigError
 from lib.training.position import Progress
-from lib.training.skip_ledger import SkipCapError
+from lib.training.stability.skip_ledger import SkipCapError
 from tests.training.toy import ToyObserver, ToyStream, toy_trainer, weights_of
 
 

@@ -1,0 +1,1 @@
+"""Which events are used, how often, and in what order."""

@@ -1,0 +1,1 @@
+"""Bytes of input files, wherever they lie: on disks, or on XRootD and HTTP servers."""

@@ -1,0 +1,1 @@
+"""Branches of ROOT trees, straight from their baskets."""

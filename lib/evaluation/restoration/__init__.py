@@ -1,0 +1,1 @@
+"""Restored dead channels: scores, files, figures, and what they do to a regressor."""

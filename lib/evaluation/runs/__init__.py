@@ -1,0 +1,1 @@
+"""Runs of an experiment side by side."""

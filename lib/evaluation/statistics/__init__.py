@@ -1,0 +1,1 @@
+"""Residuals, resolutions and predicted errors, with the errors of each figure."""

@@ -1,0 +1,1 @@
+"""Trainings of several processes: what they agree on, and what happens when one is lost."""

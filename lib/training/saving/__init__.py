@@ -1,0 +1,1 @@
+"""Checkpoints: sealed files, when they are written, and whose folder it is."""

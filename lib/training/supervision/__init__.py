@@ -1,0 +1,1 @@
+"""What watches over a run from beside it: signals, standstill, memory."""
