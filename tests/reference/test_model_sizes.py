@@ -33,3 +33,5 @@ def test_a_size_counts_weights_tokens_operations_and_bytes() -> None:
     assert more.forward_flops - small.forward_flops == 2 * tokens * dim * (4 * dim + 2 * wide)
     # At least its inputs and the widest tensor, in four bytes.
     assert more.kept_bytes - small.kept_bytes > 4 * tokens * (dim + wide)
+    # Of the layer that is recomputed, its input alone, and nothing of its inside.
+    assert 0 <= more.recomputed_bytes - small.recomputed_bytes <= 2 * 4 * tokens * dim
