@@ -30,7 +30,7 @@ def atomic_path(path: Path, check: Callable[[Path], None] | None = None) -> Iter
             _forget_cached(temporary)
             check(temporary)
         temporary.replace(path)
-        _flush(path.parent, os.O_RDONLY)
+        flush_folder(path.parent)
     finally:
         temporary.unlink(missing_ok=True)
 
@@ -39,6 +39,19 @@ def remove_partial(path: Path) -> None:
     """Remove what killed processes left of a file; for its only writer, since others' work would go too."""
     for left in path.parent.glob(f".{glob.escape(path.stem)}.*.partial{glob.escape(path.suffix)}"):
         left.unlink(missing_ok=True)
+
+
+def make_folder(folder: Path) -> None:
+    """Create a folder and its parents, and see each new name onto the disk."""
+    missing = [one for one in (folder, *folder.parents) if not one.exists()]
+    folder.mkdir(parents=True, exist_ok=True)
+    for one in missing:
+        flush_folder(one.parent)
+
+
+def flush_folder(folder: Path) -> None:
+    """See the names in a folder onto the disk; the content of a new file alone would be lost without its name."""
+    _flush(folder, os.O_RDONLY)
 
 
 def _flush(path: Path, flags: int) -> None:

@@ -1,10 +1,27 @@
 """Files appear whole or not at all."""
 
+import errno
+import os
 from pathlib import Path
 
 import pytest
 
-from lib.atomic import atomic_path, remove_partial
+from lib.atomic import atomic_path, make_folder, remove_partial
+
+
+def flushed_paths(patch: pytest.MonkeyPatch, refused: Path | None = None) -> list[Path]:
+    """Return a list that grows by each file and folder that is flushed from now on; one may be refused."""
+    flush, flushed = os.fsync, list[Path]()
+
+    def note(descriptor: int) -> None:
+        path = Path(f"/proc/self/fd/{descriptor}").readlink()
+        if path == refused:
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        flush(descriptor)
+        flushed.append(path)
+
+    patch.setattr(os, "fsync", note)
+    return flushed
 
 
 def test_a_file_gets_its_name_when_it_is_whole(tmp_path: Path) -> None:
@@ -39,3 +56,19 @@ def test_what_a_killed_writer_left_is_removed_and_nothing_else(tmp_path: Path) -
         (tmp_path / name).touch()
     remove_partial(tmp_path / "x[1].root")
     assert sorted(path.name for path in tmp_path.iterdir()) == sorted(others)
+
+
+def test_content_reaches_the_disk_before_the_name_does(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    flushed = flushed_paths(monkeypatch)
+    with atomic_path(tmp_path / "result.csv") as temporary:
+        temporary.touch()
+    assert flushed == [temporary, tmp_path]
+
+
+def test_each_folder_that_is_new_reaches_the_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    flushed = flushed_paths(monkeypatch)
+    for _ in range(2):
+        make_folder(tmp_path / "runs" / "first")
+        assert flushed == [tmp_path / "runs", tmp_path]
+    make_folder(tmp_path / "runs" / "second")
+    assert flushed[2:] == [tmp_path / "runs"]

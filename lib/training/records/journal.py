@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from lib.atomic import flush_folder
 from lib.training.epoch_sums import CLOCK_METRICS
 
 logger = logging.getLogger(__name__)
@@ -73,6 +74,9 @@ class Journal:
                 file.write(content)
                 file.flush()
                 os.fsync(file.fileno())
+            if not self._size:
+                # A file that has just been made.
+                flush_folder(self.path.parent)
         except OSError as error:
             waiting = len(self._unwritten)
             logger.warning("%s: cannot be written (%s); %d records wait for the next epoch", self.path, error, waiting)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from lib.atomic import atomic_path
+from lib.atomic import atomic_path, make_folder
 from lib.errors import ConfigError
 from lib.training.config import CheckpointConfig
 from lib.training.protocol import B
@@ -61,7 +61,7 @@ def claim_folder(config: CheckpointConfig, run_name: str, resumed: Path | None) 
             "--resume_from auto."
         )
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        make_folder(folder)
     except OSError as error:
         raise ConfigError(f"{folder}: cannot be created ({error.strerror}). Set checkpoint.save_dir.") from error
     return folder

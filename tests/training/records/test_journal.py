@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from lib.training.records.journal import Journal
+from tests.test_atomic import flushed_paths
 
 
 def test_records_return_in_order_as_they_were_written(tmp_path: Path) -> None:
@@ -99,3 +100,26 @@ def test_a_disk_that_refuses_costs_a_warning_and_no_record(
     records = Journal(tmp_path).read()
     assert records[0] == first
     assert [(record.step, record.metrics["loss"]) for record in records] == [(1, 1.0), (2, 0.5), (3, 0.25), (4, 0.125)]
+
+
+def test_a_new_journal_reaches_the_disk_with_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    flushed = flushed_paths(monkeypatch)
+    journal = Journal(tmp_path)
+    journal.append(1, {"loss": 1.0})
+    assert flushed == [journal.path, tmp_path]
+    journal.append(2, {"loss": 0.5})
+    assert flushed[2:] == [journal.path]
+
+
+def test_a_name_that_the_disk_refuses_is_tried_again_with_the_next_record(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    journal = Journal(tmp_path)
+    with monkeypatch.context() as patch:
+        flushed_paths(patch, refused=tmp_path)
+        journal.append(1, {"loss": 1.0})
+    assert "1 records wait for the next epoch" in caplog.text
+    flushed = flushed_paths(monkeypatch)
+    journal.append(2, {"loss": 0.5})
+    assert flushed == [journal.path, tmp_path]
+    assert [record.step for record in Journal(tmp_path).read()] == [1, 2]
