@@ -1,30 +1,20 @@
 """Batches of one dataset in an order that is a function of the epoch alone."""
 
-import logging
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Literal, Protocol
 
 from lib.data.batch import EventBatch
-from lib.data.choice.admission import admit_files
-from lib.data.choice.balance import EventDraw, EveryEvent, balance
-from lib.data.choice.binning import expressions_of
-from lib.data.choice.quarantine import LedgerRow, Quarantine
-from lib.data.choice.reweighting import reweight
-from lib.data.choice.selection import EventCuts, FileSelection, select_events
+from lib.data.choice.chosen_events import choose_events
+from lib.data.choice.quarantine import LedgerRow
+from lib.data.choice.selection import FileSelection
 from lib.data.config import DataConfig
-from lib.data.files.paths import resolve_paths
 from lib.data.normalization import Normalization
 from lib.data.npho_count import NphoCount
 from lib.data.packed.cache import cached_files
 from lib.data.packed.cache_settings import CacheSettings
 from lib.data.packed.packed_stream import PackedStream
 from lib.data.pools.root_stream import RootStream
-from lib.data.trees.schema import BranchPlan
-from lib.errors import DataError
-
-logger = logging.getLogger(__name__)
 
 
 class EventStream(Protocol):
@@ -88,57 +78,9 @@ def open_stream(
     Raises:
         DataError: With every problem of every file, or if too few events are left.
     """
-    plan = required_branches(config, truth_branches)
-    admission = admit_files(resolve_paths(config.train_path if split == "train" else config.val_path), plan, config)
-    files = admission.files
-    selections = select_events(files, plan, EventCuts.from_config(config))
-    num_events = sum(selection.num_selected for selection in selections)
-    logger.info("%s: %d of %d events in %d files", split, num_events, sum(f.num_entries for f in files), len(files))
-    training = split == "train"
-    if training and config.reweighting:
-        selections = reweight(selections, plan, config.reweighting)
-    if training and num_events < config.batch_size:
-        raise DataError(
-            f"data.train_path: {num_events} selected events in {len(files)} files are fewer than one batch of "
-            f"{config.batch_size}. Lower data.batch_size or give more files."
-        )
-    quarantine = Quarantine(config, selections, admission.refused)
-    draw: EventDraw = EveryEvent(selections)
-    if training and config.balance:
-        draw = balance(selections, plan, config.balance, seed=seed)
-    used = BranchPlan.from_config(config, truth_branches)
+    chosen = choose_events(config, truth_branches, split=split, seed=seed)
     if config.cache == "off" or config.cache_dir is None:
-        return RootStream(
-            selections,
-            draw,
-            config,
-            normalization=normalization,
-            plan=used,
-            quarantine=quarantine,
-            seed=seed,
-            training=training,
-        )
-    settings = CacheSettings(Path(config.cache_dir), used, normalization, config.num_threads, config.compiled)
-    packed = cached_files(files, settings, build=config.cache == "auto")
-    return PackedStream(
-        selections,
-        draw,
-        packed,
-        config,
-        normalization=normalization,
-        plan=used,
-        quarantine=quarantine,
-        seed=seed,
-        training=training,
-    )
-
-
-def required_branches(config: DataConfig, truth_branches: Sequence[str]) -> BranchPlan:
-    """Return the branches that must be there: those of the batches, and those that selection and weights look at."""
-    cuts = EventCuts.from_config(config).branches
-    binned = [
-        one for histogram in (config.reweighting, config.balance) if histogram for one in expressions_of(histogram)
-    ]
-    looked_at = [*cuts, *(item for quantity in binned for item in quantity.components.items())]
-    plan = BranchPlan.from_config(config, truth_branches)
-    return replace(plan, cut_branches=tuple(dict.fromkeys(looked_at)))
+        return RootStream(chosen, config, normalization)
+    settings = CacheSettings(Path(config.cache_dir), chosen.plan, normalization, config.num_threads, config.compiled)
+    packed = cached_files([selection.file for selection in chosen.selections], settings, build=config.cache == "auto")
+    return PackedStream(chosen, packed, config, normalization)

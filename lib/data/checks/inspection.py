@@ -10,6 +10,7 @@ import numpy as np
 from lib.data.checks.finding import Finding, Severity, by_severity
 from lib.data.checks.identity_inspection import TRAIN, VALIDATION, event_findings, file_identity, path_findings
 from lib.data.checks.value_inspection import SAMPLE_EVENTS, SAMPLE_FILES, choose_sample, inspect_values
+from lib.data.choice.chosen_events import required_branches
 from lib.data.choice.order import MIN_BLOCK
 from lib.data.choice.quarantine import LedgerRow
 from lib.data.choice.selection import EventCuts, FileSelection, select_events
@@ -19,7 +20,6 @@ from lib.data.files.paths import matching_files
 from lib.data.normalization import Normalization
 from lib.data.packed.cache_inspection import cache_findings
 from lib.data.pools.root_stream import MAX_POOL_EVENTS
-from lib.data.stream import required_branches
 from lib.data.trees.schema import BranchPlan, FileReport, FileSchema, examine_files
 from lib.errors import DataError
 

@@ -9,9 +9,9 @@ from numpy.typing import NDArray
 
 from lib.data.batch import EventBatch
 from lib.data.branches import RUN
-from lib.data.choice.balance import EventDraw
+from lib.data.choice.chosen_events import ChosenEvents
 from lib.data.choice.order import batch_seed, permutation
-from lib.data.choice.quarantine import Fault, LedgerRow, Quarantine
+from lib.data.choice.quarantine import Fault, LedgerRow
 from lib.data.choice.selection import FileSelection
 from lib.data.config import DataConfig
 from lib.data.normalization import Normalization
@@ -20,7 +20,6 @@ from lib.data.packed.packed_file import PackedEvents
 from lib.data.packed.packed_kernel import IndexArray, PackedSet, packed_kernel
 from lib.data.pools.event_rows import UNREADABLE, EventRows, RowMemory, as_batches
 from lib.data.pools.read_ahead import map_ahead
-from lib.data.trees.schema import BranchPlan
 from lib.errors import DataError
 
 # Batches that are unpacked or waiting beside the one in use.
@@ -35,61 +34,46 @@ class PackedStream:
 
     def __init__(
         self,
-        selections: Sequence[FileSelection],
-        draw: EventDraw,
+        chosen: ChosenEvents,
         packed: Sequence[PackedEvents],
         config: DataConfig,
-        *,
         normalization: Normalization,
-        plan: BranchPlan,
-        quarantine: Quarantine,
-        seed: int,
-        training: bool,
     ) -> None:
         """Prepare the order.
 
         Args:
-            selections: The selected events of checked files, sorted by name.
-            draw: Which of them each epoch holds, as many as are selected.
+            chosen: The events, and how they are drawn.
             packed: The packed events of the same files.
             config: Batch size and threads.
             normalization: The one that the files were packed with.
-            plan: Truth that batches carry.
-            quarantine: Notes what cannot be read.
-            seed: Of the order and of ``EventBatch.seed``.
-            training: Whether to shuffle and to drop the last incomplete batch, or to keep the order and fill it up.
 
         Raises:
             DataError: If truth is wanted that is not kept in packed files.
         """
-        self.selections = selections
-        self._draw = draw
+        self.selections = chosen.selections
+        self._chosen = chosen
         self._config = config
-        self._seed = seed
-        self._training = training
         self._set = PackedSet([file.rows for file in packed])
-        self._events = _selected(selections, self._set)
+        self._events = _selected(chosen.selections, self._set)
         self.num_events = len(self._events)
-        self._weights = torch.from_numpy(np.concatenate([_weights_of(selection) for selection in selections]))
-        self._truth = {name: torch.from_numpy(_truth_of(packed, name)) for name in plan.truth_branches}
-        self._run = torch.from_numpy(np.concatenate(_run_numbers(selections, packed)))
+        self._weights = torch.from_numpy(np.concatenate([_weights_of(selection) for selection in chosen.selections]))
+        self._truth = {name: torch.from_numpy(_truth_of(packed, name)) for name in chosen.plan.truth_branches}
+        self._run = torch.from_numpy(np.concatenate(_run_numbers(chosen.selections, packed)))
         self._event = torch.from_numpy(np.concatenate([file.event for file in packed]))
-        self._memory = RowMemory(config.batch_size, plan.truth_branches)
+        self._memory = RowMemory(config.batch_size, chosen.plan.truth_branches)
         sentinels = (normalization.sentinel_npho, normalization.sentinel_time)
         self._kernel = packed_kernel(sentinels, compiled=config.compiled)
-        self._quarantine = quarantine
         self._npho_count = NphoCount()
         self._executor = ThreadPoolExecutor(config.num_threads, "unpack")
 
     @property
     def batches_per_epoch(self) -> int:
         """See ``EventStream``."""
-        whole, rest = divmod(self.num_events, self._config.batch_size)
-        return whole if self._training or not rest else whole + 1
+        return self._chosen.num_batches(self._config.batch_size)
 
     def ledger(self) -> list[LedgerRow]:
         """See ``EventStream``."""
-        return self._quarantine.ledger()
+        return self._chosen.quarantine.ledger()
 
     def npho_count(self) -> NphoCount | None:
         """See ``EventStream``; what lies below the domain is not known."""
@@ -97,11 +81,11 @@ class PackedStream:
 
     def epoch(self, epoch: int, first_batch: int = 0) -> Iterator[EventBatch]:
         """See ``EventStream``; any number of epochs may be under way."""
-        drawn = self._draw.of_epoch(epoch)
+        drawn = self._chosen.draw.of_epoch(epoch)
         events = self._events if drawn is self.selections else _selected(drawn, self._set)
         order = np.arange(self.num_events)
-        if self._training:
-            order = permutation(self.num_events, self._seed, epoch, 0)
+        if self._chosen.training:
+            order = permutation(self.num_events, self._chosen.seed, epoch, 0)
         size = self._config.batch_size
         batches = range(first_batch, self.batches_per_epoch)
         # Weights go with positions among the selected events; a draw with repetitions has none.
@@ -110,13 +94,13 @@ class PackedStream:
         )
         self._npho_count = npho_count = NphoCount()
         for batch, (rows, faults) in zip(batches, filled, strict=True):
-            self._quarantine.add(faults)
+            self._chosen.quarantine.add(faults)
             num_events = min(size, self.num_events - batch * size)
             if self._config.log_invalid_npho:
                 npho_valid = rows.valid[:num_events, :, 0]
                 npho_count.add(NphoCount(npho_valid.numel(), int((~npho_valid).sum()), None))
-            seed = batch_seed(self._seed, epoch, batch)
-            yield from as_batches(rows, num_events, seed, training=self._training, epoch=epoch)
+            seed = batch_seed(self._chosen.seed, epoch, batch)
+            yield from as_batches(rows, num_events, seed, training=self._chosen.training, epoch=epoch)
 
     def _fill(self, drawn: IndexArray, positions: IndexArray) -> tuple[EventRows, list[Fault]]:
         rows = self._memory.lend()

@@ -6,9 +6,9 @@ from collections.abc import Iterator, Sequence
 from functools import partial
 
 from lib.data.batch import EventBatch
-from lib.data.choice.balance import EventDraw
+from lib.data.choice.chosen_events import ChosenEvents
 from lib.data.choice.order import EventOrder, Pool, batch_seed, cut_blocks
-from lib.data.choice.quarantine import LedgerRow, Quarantine
+from lib.data.choice.quarantine import LedgerRow
 from lib.data.choice.selection import FileSelection
 from lib.data.config import DataConfig
 from lib.data.normalization import Normalization
@@ -17,7 +17,6 @@ from lib.data.pools.event_rows import EventRows, as_batches
 from lib.data.pools.loader_profile import WAIT, LoaderProfile
 from lib.data.pools.pool import FilledPool, FillSettings, PoolDataset, PoolFailure, PoolInProgress, PoolRequest
 from lib.data.pools.pool_processes import PoolProcesses
-from lib.data.trees.schema import BranchPlan
 from lib.errors import DataError
 
 # Two pools, one in use and one being filled, stay below a gigabyte however large a chunk is asked for.
@@ -36,56 +35,34 @@ class RootStream:
         num_events: Selected events.
     """
 
-    def __init__(
-        self,
-        selections: Sequence[FileSelection],
-        draw: EventDraw,
-        config: DataConfig,
-        *,
-        normalization: Normalization,
-        plan: BranchPlan,
-        quarantine: Quarantine,
-        seed: int,
-        training: bool,
-    ) -> None:
+    def __init__(self, chosen: ChosenEvents, config: DataConfig, normalization: Normalization) -> None:
         """Prepare the order; nothing is read yet.
 
         Args:
-            selections: The selected events of checked files, sorted by name.
-            draw: Which of them each epoch holds, as many as are selected.
+            chosen: The events, and how they are drawn.
             config: Batch size, pool size, workers and threads.
             normalization: Applied to every event.
-            plan: Branches that batches carry.
-            quarantine: Notes what cannot be read.
-            seed: Of the order and of ``EventBatch.seed``.
-            training: Whether to shuffle and to drop the last incomplete batch, or to keep the order and fill it up.
         """
-        self.selections = selections
-        self._draw = draw
+        self.selections = chosen.selections
+        self.num_events = chosen.num_events
+        self._chosen = chosen
         self._pool_events = min(config.chunksize, MAX_POOL_EVENTS)
-        blocks = cut_blocks(selections, self._pool_events)
-        self._order = EventOrder(blocks, pool_events=self._pool_events, seed=seed, shuffle=training)
-        self.num_events = self._order.num_events
+        blocks = cut_blocks(chosen.selections, self._pool_events)
+        self._order = EventOrder(blocks, pool_events=self._pool_events, seed=chosen.seed, shuffle=chosen.training)
         self._config = config
-        self._seed = seed
-        self._training = training
         self._pending = normalization if config.normalize_on == "device" else None
-        self._dataset = PoolDataset(
-            selections,
-            plan,
-            draw=draw,
-            order=self._order,
-            settings=FillSettings(
-                normalization,
-                config.batch_size,
-                config.num_threads,
-                config.compiled,
-                quarantine=config.on_bad == "quarantine",
-                on_device=config.normalize_on == "device",
-                counts_npho=config.log_invalid_npho,
-            ),
+        settings = FillSettings(
+            normalization,
+            config.batch_size,
+            config.num_threads,
+            config.compiled,
+            quarantine=config.on_bad == "quarantine",
+            on_device=config.normalize_on == "device",
+            counts_npho=config.log_invalid_npho,
         )
-        self._quarantine = quarantine
+        self._dataset = PoolDataset(
+            chosen.selections, chosen.plan, draw=chosen.draw, order=self._order, settings=settings
+        )
         self._npho_count = NphoCount()
         self._processes: PoolProcesses | None = None
         self._epochs_begun = 0
@@ -93,12 +70,11 @@ class RootStream:
     @property
     def batches_per_epoch(self) -> int:
         """How many batches ``epoch`` yields from the start."""
-        whole, rest = divmod(self.num_events, self._config.batch_size)
-        return whole if self._training or not rest else whole + 1
+        return self._chosen.num_batches(self._config.batch_size)
 
     def ledger(self) -> list[LedgerRow]:
         """See ``EventStream``."""
-        return self._quarantine.ledger()
+        return self._chosen.quarantine.ledger()
 
     def npho_count(self) -> NphoCount | None:
         """See ``EventStream``."""
@@ -132,26 +108,26 @@ class RootStream:
             with profile.measure(WAIT):
                 filled = next(pools)
             profile.add(filled.profile)
-            self._quarantine.add(filled.faults)
+            self._chosen.quarantine.add(filled.faults)
             num_whole, rest = divmod(request.offset + request.pool.num_events, size)
             for _ in range(num_whole):
                 # Taken out of the list, so that its memory is free once the batch has been used.
                 yield from self._as_batches(filled.batches.pop(0), size, epoch, batch)
                 batch += 1
-        if requests and rest and not self._training:
+        if requests and rest and not self._chosen.training:
             yield from self._as_batches(filled.batches[-1], rest, epoch, batch)
         next(pools, None)
         profile.tell(time.perf_counter() - begin)
 
     def _pools(self, epoch: int) -> list[Pool]:
-        drawn = self._draw.of_epoch(epoch)
+        drawn = self._chosen.draw.of_epoch(epoch)
         if drawn is self.selections:
             return self._order.pools(epoch)
         return self._order.with_blocks(cut_blocks(drawn, self._pool_events)).pools(epoch)
 
     def _as_batches(self, rows: EventRows, num_events: int, epoch: int, batch: int) -> Iterator[EventBatch]:
-        seed = batch_seed(self._seed, epoch, batch)
-        return as_batches(rows, num_events, seed, training=self._training, epoch=epoch, pending=self._pending)
+        seed = batch_seed(self._chosen.seed, epoch, batch)
+        return as_batches(rows, num_events, seed, training=self._chosen.training, epoch=epoch, pending=self._pending)
 
     def _filled(self, requests: list[PoolRequest]) -> Iterator[FilledPool]:
         """Yield the batches of each pool; one that a pool does not fill comes again, completed, with the next."""
