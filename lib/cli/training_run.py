@@ -15,7 +15,7 @@ from lib.cli.data_record import DataRecord
 from lib.cli.entry import EXIT_DISAGREEMENT, EXIT_DONE, EXIT_REQUEUE, EXIT_ROLLBACK_CAP, EXIT_SKIP_CAP, EXIT_UNHEALTHY
 from lib.cli.resume_options import is_asked_anew
 from lib.cli.schemas import TrainingConfiguration
-from lib.cli.settling import settle
+from lib.cli.settling import Settled, settle
 from lib.cli.start_point import choose_run_name, find_resumed, initialize, resume
 from lib.config.flat import config_hash, flatten
 from lib.data.batch import EventBatch
@@ -102,6 +102,16 @@ def _begin(config: TrainingConfiguration, block: ExitStack) -> "_ReadyRun | None
 
 
 @dataclass(frozen=True)
+class _BuiltRun:
+    """What of a run has been built while its folder is not yet taken."""
+
+    settled: Settled
+    trainer: Trainer[EventBatch]
+    parts: Assembly
+    data: DataRecord
+
+
+@dataclass(frozen=True)
 class _ReadyRun:
     """Everything of a run that is about to begin; its folder is taken."""
 
@@ -110,6 +120,11 @@ class _ReadyRun:
     parts: Assembly
     recorder: RunRecorder | FollowerRecorder
     data: DataRecord
+
+    @classmethod
+    def of(cls, built: _BuiltRun, recorder: RunRecorder | FollowerRecorder) -> "_ReadyRun":
+        """Return what was built, with what writes its results."""
+        return cls(built.settled.config, built.trainer, built.parts, recorder, built.data)
 
 
 def _name_and_source(config: TrainingConfiguration) -> tuple[str, Path | None]:
@@ -126,6 +141,32 @@ def _prepare(config: TrainingConfiguration, run_name: str, source: Path | None) 
     _require_shares(config)
     normalization = Normalization.from_config(config.normalization)
     resumed = Checkpoint.load(source) if source else None
+    built = _build(config, run_name, normalization, resumed)
+    identity = _identity(config, normalization, built.parts)
+    if resumed is not None and source is not None:
+        resume(built.trainer, resumed, source, config, identity=identity, normalization=normalization)
+    folder = config.checkpoint.save_dir / run_name
+    if rank() > 0:
+        return _ReadyRun.of(built, FollowerRecorder(folder))
+    claim_folder(config.checkpoint, run_name, source)
+    run_key = _run_key(config, resumed, source, folder)
+    if built.parts.stream is not None:
+        built.parts.stream.begin(folder, lambda: built.trainer.progress.epochs_done)
+    settings, tags = flatten(identity.config), _tags(identity, config) | built.settled.tags
+    recorder = RunRecorder(
+        folder,
+        identity,
+        RunIdentity(config.mlflow.experiment, run_name, run_key, settings, tags),
+        config=config.checkpoint,
+        metrics=resumed.metrics if resumed else None,
+    )
+    return _ReadyRun.of(built, recorder)
+
+
+def _build(
+    config: TrainingConfiguration, run_name: str, normalization: Normalization, resumed: Checkpoint | None
+) -> _BuiltRun:
+    """Build a fresh model on its device, and its trainer over both splits."""
     seed_initialization(config.training.seed)
     parts = assemble(config, normalization)
     if resumed is None:
@@ -144,31 +185,8 @@ def _prepare(config: TrainingConfiguration, run_name: str, source: Path | None) 
         identify=_event_numbers,
         begin_epoch=parts.begin_epoch,
     )
-    identity = _identity(config, normalization, parts)
-    if resumed is not None and source is not None:
-        resume(trainer, resumed, source, config, identity=identity, normalization=normalization)
-    folder = config.checkpoint.save_dir / run_name
-    data = DataRecord({"train": train, "val": validation}, folder)
-    if rank() > 0:
-        return _ReadyRun(settled.config, trainer, parts, FollowerRecorder(folder), data)
-    claim_folder(config.checkpoint, run_name, source)
-    run_key = _run_key(config, resumed, source, folder)
-    if parts.stream is not None:
-        parts.stream.begin(folder, lambda: trainer.progress.epochs_done)
-    recorder = RunRecorder(
-        folder,
-        identity,
-        RunIdentity(
-            config.mlflow.experiment,
-            run_name,
-            run_key,
-            flatten(identity.config),
-            _tags(identity, config) | settled.tags,
-        ),
-        config=config.checkpoint,
-        metrics=resumed.metrics if resumed else None,
-    )
-    return _ReadyRun(settled.config, trainer, parts, recorder, data)
+    data = DataRecord({"train": train, "val": validation}, config.checkpoint.save_dir / run_name)
+    return _BuiltRun(settled, trainer, parts, data)
 
 
 def _cpu_threads(config: TrainingConfiguration, resumed: Checkpoint | None) -> int | None:
