@@ -220,7 +220,7 @@ def measure(options: argparse.Namespace, folder: Path) -> Iterator[BenchmarkRow]
     """Train, test, and yield the rows."""
     import torch  # noqa: PLC0415
 
-    from lib.cli.timed_training import processor_clock, train_within  # noqa: PLC0415
+    from lib.cli.timed_training import processor_clock, save_trained, train_within  # noqa: PLC0415
 
     budget = BUDGETS[options.budget]
     if options.data is None:
@@ -232,6 +232,8 @@ def measure(options: argparse.Namespace, folder: Path) -> Iterator[BenchmarkRow]
     torch.set_num_threads(options.cores)
     clock: Clock = time.perf_counter if options.clock == "wall" else processor_clock(options.cores)
     training = train_within(config, seconds, clock)
+    if options.save:
+        save_trained(training, options.save)
     reconstruction = _fitted(folder)
     context = {
         "training_seconds": training.seconds,
@@ -263,6 +265,7 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument(
         "--clock", choices=["wall", "cpu"], default="wall", help="cpu: processor time over cores, for a busy machine"
     )
+    parser.add_argument("--save", type=Path, metavar="CHECKPOINT", help="keep the trained regressor as this file")
     parser.add_argument("--seed", type=int, default=1, help="of simulation and training (default: 1)")
     parser.add_argument("--set", dest="assignments", action="append", default=[], metavar="SECTION.KEY=VALUE")
     parser.add_argument("--json", action="store_true", help="print one JSON object per line")

@@ -1,8 +1,9 @@
 """A training that is as long as a given time allows."""
 
 import logging
+import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +16,7 @@ from lib.data.normalization import Normalization
 from lib.data.stream import open_stream
 from lib.errors import ConfigError
 from lib.training.machine.device import choose_device
-from lib.training.protocol import Unwatched
+from lib.training.protocol import BatchStream, Unwatched
 from lib.training.random_state import seed_initialization
 from lib.training.records.provenance import code_revision
 from lib.training.saving.checkpoint import Checkpoint
@@ -26,7 +27,7 @@ logger = logging.getLogger(__name__)
 Clock = Callable[[], float]
 C = TypeVar("C", RegressorConfig, MaeConfig, InpainterConfig)
 
-_WARM_STEPS, _TIMED_STEPS = 5, 40
+_WARM_STEPS, _TIMED_STEPS = 5, 80
 
 
 def processor_clock(cores: int) -> Clock:
@@ -84,8 +85,23 @@ class _StepClock(Unwatched):
         return len(self.times) > _WARM_STEPS + _TIMED_STEPS
 
 
+class _EarlyEnd:
+    """A stream whose epochs end before all events were seen; which ones are left out differs from epoch to epoch."""
+
+    def __init__(self, stream: BatchStream[EventBatch], batches: int) -> None:
+        self.batches_per_epoch = batches
+        self._stream = stream
+
+    def epoch(self, epoch: int, first_batch: int = 0) -> Iterator[EventBatch]:
+        """Yield the batches of one epoch; whoever counts them stops early."""
+        return self._stream.epoch(epoch, first_batch)
+
+
 def train_within(config: C, seconds: float, clock: Clock) -> TimedTraining[C]:
-    """Train for as many whole epochs as fit into a time, by the speed of the first steps.
+    """Train for as many steps as fit into a time, by the speed of the first ones, in epochs of equal length.
+
+    The schedule ends with the time, whatever the number of events: with time for 3.4 epochs, 4 are trained that end
+    after 85 % of the events.
 
     Args:
         config: What is trained; its number of epochs is not used.
@@ -93,28 +109,30 @@ def train_within(config: C, seconds: float, clock: Clock) -> TimedTraining[C]:
         clock: By which it is measured.
 
     Raises:
-        ConfigError: If not even one epoch fits.
+        ConfigError: If not a single step fits, or an epoch has too few to be timed.
     """
-    trial, steps_per_epoch = _trainer(config)
+    trial, train = _trainer(config)
     watch = _StepClock(clock)
     with suppress(InterruptedEpochError):
         trial.run_epoch(watch)
     timed = watch.times[_WARM_STEPS:]
     if len(timed) < 2:
         raise ConfigError(f"data.batch_size: an epoch has {len(watch.times)} steps, too few to time. Lower it.")
-    per_epoch = (timed[-1] - timed[0]) / (len(timed) - 1) * steps_per_epoch
-    epochs = int(seconds / per_epoch)
-    if epochs == 0:
+    per_step = (timed[-1] - timed[0]) / (len(timed) - 1)
+    steps = int(seconds / per_step)
+    if steps == 0:
         raise ConfigError(
-            f"data.train_path: one epoch takes {per_epoch / 60:.1f} minutes, and {seconds / 60:.1f} are allowed. "
-            "Give fewer events or more time."
+            f"data.batch_size: one step takes {per_step:.3g} seconds, and {seconds:.3g} are allowed. "
+            "Lower it, or give more time."
         )
-    logger.info("%.1f minutes an epoch: %d epochs", per_epoch / 60, epochs)
+    per_epoch = train.batches_per_epoch // config.training.grad_accum_steps
+    epochs = math.ceil(steps / per_epoch)
+    logger.info("%.3g seconds a step: %d steps in %d epochs", per_step, steps, epochs)
     warmup = config.training.warmup_epochs
     shortened = None if warmup is None else min(warmup, float(epochs))
     training = config.training.model_copy(update={"epochs": epochs, "warmup_epochs": shortened})
     final = config.model_copy(update={"training": training})
-    trainer, _ = _trainer(final)
+    trainer, _ = _trainer(final, batches=steps // epochs * config.training.grad_accum_steps)
     begin = clock()
     for _ in range(epochs):
         metrics = trainer.run_epoch()
@@ -122,14 +140,16 @@ def train_within(config: C, seconds: float, clock: Clock) -> TimedTraining[C]:
     return TimedTraining(trainer, final, clock() - begin)
 
 
-def _trainer(config: C) -> tuple[Trainer[EventBatch], int]:
-    """Return a fresh trainer and its steps per epoch."""
+def _trainer(config: C, batches: int | None = None) -> tuple[Trainer[EventBatch], BatchStream[EventBatch]]:
+    """Return a fresh trainer and what it trains on: all events in each epoch, or the first batches of its order."""
     normalization = Normalization.from_config(config.normalization)
     seed_initialization(config.training.seed)
     parts = assemble(config, normalization)
     parts.model.to(choose_device(config.training.cpu_threads))
     truth, seed = parts.task.truth_branches, config.training.seed
-    train = open_stream(config.data, normalization, truth, split="train", seed=seed)
+    train: BatchStream[EventBatch] = open_stream(config.data, normalization, truth, split="train", seed=seed)
+    if batches is not None:
+        train = _EarlyEnd(train, batches)
     trainer = Trainer[EventBatch](
         parts.model,
         parts.task,
@@ -139,4 +159,4 @@ def _trainer(config: C) -> tuple[Trainer[EventBatch], int]:
         observers=parts.observers,
         begin_epoch=parts.begin_epoch,
     )
-    return trainer, train.batches_per_epoch // config.training.grad_accum_steps
+    return trainer, train
