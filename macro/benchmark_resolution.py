@@ -143,7 +143,7 @@ def regressed(training: "TimedTraining[RegressorConfig]", folder: Path) -> Teste
     from lib.data.normalization import Normalization  # noqa: PLC0415
     from lib.data.stream import open_stream  # noqa: PLC0415
     from lib.evaluation.evaluation import RegressionEvaluation  # noqa: PLC0415
-    from lib.export.physical_regressor import physical_outputs  # noqa: PLC0415
+    from lib.export.physical_regressor import corrected, physical_outputs  # noqa: PLC0415
     from lib.models.regressor import Regressor  # noqa: PLC0415
     from lib.tasks.regression import RegressionTask  # noqa: PLC0415
     from lib.training.precision import autocast  # noqa: PLC0415
@@ -156,6 +156,8 @@ def regressed(training: "TimedTraining[RegressorConfig]", folder: Path) -> Teste
     stream = open_stream(data, normalization, task.truth_branches, split="validation", seed=0)
     device = next(model.parameters()).device
     evaluation = RegressionEvaluation([target.name for target in task.targets], with_profiles=False)
+    wanted = physical_outputs(task.targets)
+    names = [output.name for output in wanted]
     model.eval()
     with ExitStack() as contexts:
         if training.trainer.average is not None:
@@ -165,9 +167,7 @@ def regressed(training: "TimedTraining[RegressorConfig]", folder: Path) -> Teste
         for batch in stream.epoch(0):
             real = batch.weight > 0
             said = model(batch.x.to(device), batch.valid.to(device))
-            outputs = {
-                one.name: one.of(said[one.target.name], model.correction) for one in physical_outputs(task.targets)
-            }
+            outputs = dict(zip(names, corrected(wanted, said, model.correction), strict=True))
             truth = {target.name: batch.truth[target.branch] for target in task.targets}
             predicted, true = (
                 {name: values[real.to(values.device)].cpu().double().numpy() for name, values in columns.items()}

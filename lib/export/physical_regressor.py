@@ -1,6 +1,6 @@
 """The regressor as it is exported: from sensor readings to physical quantities."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -34,13 +34,19 @@ class PhysicalOutput:
         """Name of the task, with a suffix for errors."""
         return self.target.name + (ERROR_SUFFIX if self.role == "error" else "")
 
-    def of(self, said: Tensor, correction: OutputCorrection) -> Tensor:
-        """Return the output, corrected, shape (B, width), in the target's unit, of what the head said."""
+    def of(self, said: Tensor, correction: OutputCorrection, powers: Tensor) -> Tensor:
+        """Return the output, corrected, shape (B, width), in the target's unit, of what the head said.
+
+        Args:
+            said: Shape (B, numbers of the head).
+            correction: The model's.
+            powers: What it says of these events, shape (B, 3).
+        """
         match self.role:
             case "error":
-                return correction.errors(self.target.name, self.target.to_error(said))
+                return correction.errors(self.target.name, self.target.to_error(said), powers)
             case "value":
-                return correction.values(self.target.name, self.target.to_physical(said))
+                return correction.values(self.target.name, self.target.to_physical(said), powers)
         return self.target.to_physical(said)
 
     def description(self) -> OutputDescription:
@@ -57,6 +63,14 @@ class PhysicalOutput:
             return self.target.to_scaled(torch.as_tensor(values, dtype=torch.float64)).numpy()
         # Errors and probabilities have their zero at zero.
         return values.astype(np.float64) / np.array([self.target.unit_scale(i) for i in range(self.target.width)])
+
+
+def corrected(
+    outputs: Sequence[PhysicalOutput], said: Mapping[str, Tensor], correction: OutputCorrection
+) -> list[Tensor]:
+    """Return the outputs, corrected, each of shape (B, width), of what all heads of a regressor said."""
+    powers = correction.powers(said)
+    return [output.of(said[output.target.name], correction, powers) for output in outputs]
 
 
 def physical_outputs(targets: Sequence[Target]) -> tuple[PhysicalOutput, ...]:
@@ -98,5 +112,4 @@ class PhysicalRegressor(Exportable):
             For each output, shape (B, width), in the unit of its target.
         """
         said = self.regressor(*self.normalization.apply(npho, time))
-        correction = self.regressor.correction
-        return tuple(output.of(said[output.target.name], correction) for output in self.outputs)
+        return tuple(corrected(self.outputs, said, self.regressor.correction))

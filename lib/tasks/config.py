@@ -150,4 +150,5 @@ class RegressorTrainingConfig(TrainingConfig):
     """How the losses of several targets are added: by their weights, or by weights that are learnt beside them."""
     correct_outputs: bool = True
     """After each validation of at least 400 events, find what centres the core of the residuals and makes predicted
-    errors hold 68.27 % of them. Checkpoints and exported models carry it; losses and val/ metrics are without."""
+    errors hold 68.27 % of them, as functions of the energy. Checkpoints and exported models carry it; losses and val/
+    metrics are without."""

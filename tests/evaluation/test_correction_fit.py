@@ -1,5 +1,7 @@
 """Correcting the outputs of a regressor by what the validation shows."""
 
+import math
+
 import pytest
 import torch
 from torch import Tensor
@@ -52,6 +54,23 @@ def validated(seed: int, num_events: int = NUM_EVENTS) -> tuple[EventBatch, dict
     return EventBatch(torch.empty(num_events, 0), torch.empty(num_events, 0), truth, weight, weight, weight, 0), outputs
 
 
+def corrected(correction: OutputCorrection, outputs: dict[str, Tensor], name: str) -> Tensor:
+    """Return corrected values, or errors for a name that ends in _sigma, without the row that fills up."""
+    energy = next(target for target in TARGETS if target.name == "energy")
+    powers = correction.powers({"energy": energy.to_scaled(outputs["energy"][:-1])})
+    task, said = name.removesuffix("_sigma"), outputs[name][:-1]
+    return correction.values(task, said, powers) if task == name else correction.errors(task, said, powers)
+
+
+def at(correction: OutputCorrection, name: str, said: Tensor, energy: float = 0.0) -> Tensor:
+    """Return values that were said at one energy, as its target scales it, corrected."""
+    return correction.values(name, said, correction.powers({"energy": torch.full((len(said), 1), energy)}))
+
+
+def errors_at(correction: OutputCorrection, name: str, said: Tensor, energy: float = 0.0) -> Tensor:
+    return correction.errors(name, said, correction.powers({"energy": torch.full((len(said), 1), energy)}))
+
+
 def fitted(batch: EventBatch, outputs: dict[str, Tensor]) -> OutputCorrection:
     correction = OutputCorrection({target.name: target.head_width for target in TARGETS})
     observer = CorrectionFit(TARGETS, correction)
@@ -64,21 +83,21 @@ def test_the_core_of_other_events_is_centred_after_it() -> None:
     correction = fitted(*validated(1))
     batch, outputs = validated(2)
     truth = {name: values[:-1] for name, values in batch.truth.items()}
-    corrected = {name: correction.values(name, outputs[name][:-1]) for name in ("energy", "uvwFI", "timing")}
-    relative = corrected["energy"] / truth["energyTruth"] - 1.0
+    found = {name: corrected(correction, outputs, name) for name in ("energy", "uvwFI", "timing")}
+    relative = found["energy"] / truth["energyTruth"] - 1.0
     # The tail of a fifth of the events pulls the window of the core by a tenth of its sigma.
     assert abs(relative.median().item()) < 0.2 * SIGMA["energy"]
     # 20 000 events know the mean of a Gaussian to sigma / 141, of which four are allowed in a difference of two.
-    assert corrected["uvwFI"].mean(dim=0).abs().max().item() < 5.6 * SIGMA["uvwFI"] / 141
-    assert abs(corrected["timing"].mean().item()) < 5.6 * 6e-11 / 141
+    assert found["uvwFI"].mean(dim=0).abs().max().item() < 5.6 * SIGMA["uvwFI"] / 141
+    assert abs(found["timing"].mean().item()) < 5.6 * 6e-11 / 141
 
 
 def test_corrected_errors_hold_the_share_that_they_should() -> None:
     correction = fitted(*validated(1))
     batch, outputs = validated(2)
     for name, branch in (("energy", "energyTruth"), ("uvwFI", "uvwTruth")):
-        residual = correction.values(name, outputs[name][:-1]) - batch.truth[branch][:-1]
-        errors = correction.errors(name, outputs[name + "_sigma"][:-1])
+        residual = corrected(correction, outputs, name) - batch.truth[branch][:-1]
+        errors = corrected(correction, outputs, name + "_sigma")
         coverage = (residual.abs() <= errors).double().mean(dim=0)
         # Both samples know a share of 0.68 to 0.0033; four of the two together.
         torch.testing.assert_close(coverage, torch.full_like(coverage, 0.6827), atol=0.019, rtol=0)
@@ -86,24 +105,24 @@ def test_corrected_errors_hold_the_share_that_they_should() -> None:
 
 def test_energies_are_moved_by_a_factor_and_positions_by_a_length() -> None:
     correction = fitted(*validated(1))
-    assert correction.values("energy", torch.tensor([[0.0], [1.0]])).flatten().tolist() == [
+    assert at(correction, "energy", torch.tensor([[0.0], [1.0]])).flatten().tolist() == [
         0.0,
         pytest.approx(1 / 1.01, rel=3e-3),
     ]
-    moved = correction.values("uvwFI", torch.tensor([[0.0, 0.0, 0.0], [0.0, 0.0, 1.0]]))[:, 2].tolist()
+    moved = at(correction, "uvwFI", torch.tensor([[0.0, 0.0, 0.0], [0.0, 0.0, 1.0]]))[:, 2].tolist()
     assert moved == [pytest.approx(0.02, abs=0.008), pytest.approx(1.02, abs=0.008)]
 
 
 def test_classes_and_vectors_stay_as_they_are() -> None:
     correction = fitted(*validated(1))
-    assert correction.values("n_gamma", torch.ones(1, 5)).tolist() == [[1.0] * 5]
-    assert correction.values("angleVec", torch.ones(1, 3)).tolist() == [[1.0] * 3]
-    assert correction.errors("angleVec", torch.ones(1, 3)).tolist() == [[1.0] * 3]
+    assert at(correction, "n_gamma", torch.ones(1, 5)).tolist() == [[1.0] * 5]
+    assert at(correction, "angleVec", torch.ones(1, 3)).tolist() == [[1.0] * 3]
+    assert errors_at(correction, "angleVec", torch.ones(1, 3)).tolist() == [[1.0] * 3]
 
 
 def test_too_few_events_correct_nothing() -> None:
     correction = fitted(*validated(1, FEWEST_EVENTS))
-    assert correction.errors("uvwFI", torch.ones(1, 3)).tolist() == [[1.0] * 3]
+    assert errors_at(correction, "uvwFI", torch.ones(1, 3)).tolist() == [[1.0] * 3]
 
 
 def test_events_of_unknown_truth_are_left_out() -> None:
@@ -111,8 +130,8 @@ def test_events_of_unknown_truth_are_left_out() -> None:
     batch.truth["timeTruth"][: NUM_EVENTS // 2] = 1e10
     batch.truth["uvwTruth"][:] = 1e10
     correction = fitted(batch, outputs)
-    assert correction.values("timing", torch.zeros(1, 1)).item() == pytest.approx(-5e-12, abs=2.5e-12)
-    assert correction.values("uvwFI", torch.zeros(1, 3)).tolist() == [[0.0] * 3]
+    assert at(correction, "timing", torch.zeros(1, 1)).item() == pytest.approx(-5e-12, abs=2.5e-12)
+    assert at(correction, "uvwFI", torch.zeros(1, 3)).tolist() == [[0.0] * 3]
 
 
 def test_pedestals_without_energy_and_errors_of_zero_are_left_out() -> None:
@@ -120,15 +139,15 @@ def test_pedestals_without_energy_and_errors_of_zero_are_left_out() -> None:
     batch.truth["energyTruth"][::3] = 0.0
     outputs["uvwFI_sigma"][::3] = 0.0
     correction = fitted(batch, outputs)
-    assert correction.values("energy", torch.ones(1, 1)).item() == pytest.approx(1 / 1.01, rel=3e-3)
+    assert at(correction, "energy", torch.ones(1, 1)).item() == pytest.approx(1 / 1.01, rel=3e-3)
     # Said twice as large as they are; two thirds of the events know it to 0.7 %.
-    assert correction.errors("uvwFI", torch.ones(1, 3))[0].tolist() == [pytest.approx(0.5, rel=0.03)] * 3
+    assert errors_at(correction, "uvwFI", torch.ones(1, 3))[0].tolist() == [pytest.approx(0.5, rel=0.03)] * 3
 
 
 def test_energies_that_are_not_learnt_keep_their_factor() -> None:
     batch, outputs = validated(1)
     outputs["energy"] *= 1e-6
-    assert fitted(batch, outputs).values("energy", torch.ones(1, 1)).item() == 1.0
+    assert at(fitted(batch, outputs), "energy", torch.ones(1, 1)).item() == 1.0
 
 
 def test_each_validation_is_fitted_by_itself() -> None:
@@ -139,6 +158,54 @@ def test_each_validation_is_fitted_by_itself() -> None:
         outputs["uvwFI"] += shift
         observer.validation_batch(batch, StepOutput(torch.zeros(()), {}, outputs))
         observer.validation_end(0)
-    assert abs(correction.values("uvwFI", torch.zeros(1, 3))[0, 0].item()) < 0.01
+    assert abs(at(correction, "uvwFI", torch.zeros(1, 3))[0, 0].item()) < 0.01
     observer.validation_end(1)
-    assert abs(correction.values("uvwFI", torch.zeros(1, 3))[0, 0].item()) < 0.01
+    assert abs(at(correction, "uvwFI", torch.zeros(1, 3))[0, 0].item()) < 0.01
+
+
+def test_bias_and_errors_are_followed_over_the_spectrum() -> None:
+    batch, outputs = validated(1)
+    energy = batch.truth["energyTruth"]
+    place = (energy - 0.0375) / 0.0225  # -1 at 15 MeV, 1 at 60 MeV
+    outputs["energy"] = energy * torch.exp(0.02 * place**2 + SIGMA["energy"] * torch.randn(energy.shape))
+    outputs["uvwFI"] += 0.1 * place
+    outputs["uvwFI_sigma"] *= torch.exp(-0.3 * place)
+    outputs["timing"] -= 2e-11 * place
+    correction = fitted(batch, outputs)
+    for where in (-0.9, 0.0, 0.68, 0.9):
+        scaled = where * 0.0225 / 0.013
+        assert at(correction, "energy", torch.ones(1, 1), scaled).item() == pytest.approx(1 - 0.02 * where**2, abs=2e-3)
+        shift = at(correction, "uvwFI", torch.zeros(1, 3), scaled)[0, 0].item()
+        # Known to 0.25 / 141 on average and twice as badly at the ends; four of these.
+        assert shift == pytest.approx(-0.1 * where, abs=0.015)
+        time = at(correction, "timing", torch.zeros(1, 1), scaled).item()
+        assert time == pytest.approx(2e-11 * where - 5e-12, abs=4e-12)
+        factor = errors_at(correction, "uvwFI", torch.ones(1, 3), scaled)[0, 0].item()
+        assert factor == pytest.approx(0.5 * math.exp(0.3 * where), rel=0.04)
+
+
+def test_a_single_energy_leaves_constants() -> None:
+    batch, outputs = validated(1)
+    batch.truth["energyTruth"][:] = 0.0528
+    outputs["energy"] = 0.0528 * (1.01 + SIGMA["energy"] * torch.randn(NUM_EVENTS + 0, 1))
+    correction = fitted(batch, outputs)
+    factors = [at(correction, "energy", torch.ones(1, 1), scaled).item() for scaled in (-5.0, 1.18, 5.0)]
+    assert factors == [pytest.approx(1 / 1.01, rel=1e-3)] * 3
+
+
+def test_without_the_energy_among_the_targets_corrections_are_constants() -> None:
+    batch, outputs = validated(1)
+    targets = [target for target in TARGETS if target.name == "timing"]
+    correction = OutputCorrection({"timing": 1})
+    observer = CorrectionFit(targets, correction)
+    observer.validation_batch(batch, StepOutput(torch.zeros(()), {}, {"timing": outputs["timing"]}))
+    observer.validation_end(0)
+    powers = correction.powers({"timing": torch.zeros(1, 1)})
+    assert correction.values("timing", torch.zeros(1, 1), powers).item() == pytest.approx(-5e-12, abs=2.5e-12)
+
+
+def test_errors_that_hold_exactly_nothing_are_left_alone() -> None:
+    batch, outputs = validated(1)
+    batch.truth["uvwTruth"][:] = 0.0
+    outputs["uvwFI"][:] = 0.0
+    assert errors_at(fitted(batch, outputs), "uvwFI", torch.ones(1, 3)).tolist() == [[1.0] * 3]

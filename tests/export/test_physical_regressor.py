@@ -1,6 +1,7 @@
 """What stands around the network must bring raw readings in and physical quantities out."""
 
 import copy
+import math
 
 import pytest
 import torch
@@ -72,10 +73,13 @@ def test_the_correction_of_the_validation_is_applied(
     regressor: Regressor, normalization: Normalization, targets: list[Target]
 ) -> None:
     corrected = copy.deepcopy(regressor)
-    corrected.correction.set("uvwFI", gain=torch.ones(3), offset=torch.tensor([0.0, 0.1, -0.2]))
-    corrected.correction.set("energy", gain=torch.tensor([0.99]), offset=torch.zeros(1))
+    still, shift = torch.zeros(3, 3), torch.tensor([[0.0, 0.1, -0.2], [0.0] * 3, [0.0] * 3])
+    corrected.correction.set("uvwFI", log_gain=still, offset=shift)
+    # Above its range, where the linear term counts fully.
+    corrected.correction.set_energies(-1e3, -1e2)
+    corrected.correction.set("energy", log_gain=torch.tensor([[0.0], [-0.01], [0.0]]), offset=torch.zeros(3, 1))
     readings = torch.rand(2, 4760), torch.zeros(2, 4760)
     before, after = (PhysicalRegressor(model, normalization, targets)(*readings) for model in (regressor, corrected))
     torch.testing.assert_close(after[3] - before[3], torch.tensor([[0.0, 0.1, -0.2]]).repeat(2, 1), rtol=0, atol=1e-5)
-    torch.testing.assert_close(after[1], 0.99 * before[1])
+    torch.testing.assert_close(after[1], math.exp(-0.01) * before[1])
     torch.testing.assert_close((after[0], after[2]), (before[0], before[2]))

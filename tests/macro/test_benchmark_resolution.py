@@ -13,6 +13,7 @@ from lib.cli.entry import EXIT_DONE
 from lib.cli.timed_training import processor_clock
 from lib.errors import ConfigError
 from lib.simulate import main as simulate
+from lib.tasks.restore import load_trained
 from macro import benchmark_resolution
 
 SMALL = [
@@ -40,13 +41,14 @@ def arguments(samples: Path, minutes: float) -> list[str]:
 
 
 def test_every_row_has_a_value_and_the_conventional_one(
-    samples: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    samples: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     limits = dict.fromkeys(["energy", "u", "v", "w", "time"], 0.7)
     monkeypatch.setattr(benchmark_resolution, "bounds", lambda seed: limits)
-    # A second per step, whatever the machine is busy with: an epoch of 100 steps fits once into 150 seconds.
+    # A second per step, whatever the machine is busy with: an epoch of 100 steps fits 1.5 times into 150 seconds.
     monkeypatch.setattr(timed_training, "processor_clock", lambda cores: itertools.count().__next__)
-    assert benchmark_resolution.main(arguments(samples, 2.5)) == EXIT_DONE
+    kept = tmp_path / "kept.pth"
+    assert benchmark_resolution.main([*arguments(samples, 2.5), "--save", str(kept)]) == EXIT_DONE
     found = {row["name"]: row for row in map(json.loads, capsys.readouterr().out.splitlines())}
     names = {name for name, _ in benchmark_resolution.ROWS.values()}
     dead = {f"dead_channels.{name}" for name in names}
@@ -62,7 +64,10 @@ def test_every_row_has_a_value_and_the_conventional_one(
     # Errors were corrected on the same 400 events, which know a share to 0.023.
     assert found["coverage.u"]["value"] == pytest.approx(0.6827, abs=0.01)
     assert found["energy_core_percent"]["context"]["bound"] == 0.7
-    assert found["time_core_ps"]["context"]["epochs"] == 1
+    assert found["time_core_ps"]["context"]["epochs"] == 2
+    trained = load_trained(kept)
+    assert trained.checkpoint.steps_done == 150
+    assert [target.name for target in trained.targets] == ["angle", "energy", "timing", "uvwFI"]
 
 
 @pytest.mark.slow
@@ -73,8 +78,8 @@ def test_bounds_lie_below_what_is_reached() -> None:
     assert limits["time"] == pytest.approx(46.0, rel=0.1)
 
 
-def test_a_time_too_short_for_an_epoch_is_refused(samples: Path) -> None:
-    with pytest.raises(ConfigError, match="one epoch takes"):
+def test_a_time_too_short_for_a_step_is_refused(samples: Path) -> None:
+    with pytest.raises(ConfigError, match="one step takes"):
         benchmark_resolution.main(arguments(samples, 1e-6))
 
 
