@@ -43,18 +43,22 @@ def elementwise_loss(name: LossName, prediction: Tensor, target: Tensor, beta: f
             return F.mse_loss(prediction, target, reduction="none")
 
 
-def poisson_deviance(prediction: Tensor, target: Tensor, normalization: Normalization, noise: float = 0.0) -> Tensor:
+def poisson_deviance(
+    prediction: Tensor, target: Tensor, normalization: Normalization, noise: float = 0.0, spread: float = 0.0
+) -> Tensor:
     """Return the Poisson deviance of photon counts, in the unit of a squared residual of the square-root scheme.
 
-    Its gradient is the residual in photons over photons + ``noise``, so that the mean of the photons is learnt, and
-    not that of their roots or logarithms. Below one photon, where the deviance without noise has no slope to go by or
-    none at all, the loss rises with the prediction's distance from there.
+    Its gradient is the residual in photons over their variance, so that the mean of the photons is learnt, and not that
+    of their roots or logarithms; the variance is n + (``spread`` n)^2 for n = photons + ``noise``. Below one photon,
+    where the deviance without noise has no slope to go by or none at all, the loss rises with the prediction's distance
+    from there.
 
     Args:
         prediction: Normalized photon counts, any shape.
         target: Same shape; counts below 0, which pedestals leave, keep their sign where the normalization does.
         normalization: For photons.
         noise: Photons whose variance is that of the electronic noise.
+        spread: Relative error of the mean beside the statistics of the photons; then a negative binomial deviance.
 
     Source: P. McCullagh and J. A. Nelder, "Generalized Linear Models", sections 2.3 and 9.2 (quasi-likelihood of a
         variance in proportion to the mean plus a constant).
@@ -68,7 +72,11 @@ def poisson_deviance(prediction: Tensor, target: Tensor, normalization: Normaliz
     positive = measured.clamp_min(_LEAST_COUNT)
     if noise == 0.0:
         measured = measured.clamp_min(0.0)
-    deviance = 2.0 * (expected - measured.clamp_min(0.0) - measured * torch.log(expected / positive))
+    excess = expected - measured.clamp_min(0.0)
+    if spread > 0.0:
+        square = spread**2
+        excess = (1.0 / square + measured) * torch.log1p(square * excess / (1.0 + square * measured.clamp_min(0.0)))
+    deviance = 2.0 * (excess - measured * torch.log(expected / positive))
     # Near the truth the deviance is (difference)^2 / photons, four times npho_scale the squared residual of roots.
     return deviance / (4.0 * normalization.npho_scale) + F.relu(least - prediction)
 

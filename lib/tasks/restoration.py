@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from lib.data.batch import EventBatch
+from lib.data.branches import NPHO_EXPECTED
 from lib.data.normalization import Normalization
 from lib.tasks.mask_drawing import NPHO_CHANNEL, TIME_CHANNEL, MaskDrawing
 from lib.tasks.restoration_config import RestorationTrainingConfig
@@ -43,11 +44,12 @@ class RestorationTask:
         self.is_balanced = training.auto_channel_weight
         self._masks = MaskDrawing(training.masking, mask_ratio, training.time.mask_ratio_scale)
         self._intensity = training.intensity_reweighting
+        self._learns_expected = training.npho_target == "expected"
 
     @property
     def truth_branches(self) -> list[str]:
-        """The sensors themselves are the target; masks may need lists of dead channels."""
-        return self._masks.truth_branches
+        """The sensors themselves or their expected light are the target; masks may need lists of dead channels."""
+        return [*self._masks.truth_branches, *([NPHO_EXPECTED] if self._learns_expected else [])]
 
     def step(self, model: nn.Module, batch: EventBatch) -> StepOutput:
         """Prepare and score a whole batch."""
@@ -62,8 +64,16 @@ class RestorationTask:
         weights = self.loss_weights(batch, hidden)
         totals = {"scored": weights.sum(dim=(0, 1)), "weight": batch.weight.sum()}
         if self.is_balanced:
-            totals["constant"] = self.loss.of_constants(batch.x[..., : self.channels], weights)
+            totals["constant"] = self.loss.of_constants(self.target(batch), weights)
         return Prepared(batch, {"hidden": hidden}, totals)
+
+    def target(self, batch: EventBatch) -> Tensor:
+        """Return the normalized values that hidden sensors are compared with, shape (B, 4760, C)."""
+        if not self._learns_expected:
+            return batch.x[..., : self.channels]
+        light = batch.truth[NPHO_EXPECTED]
+        npho = self.normalization.channels(light, torch.zeros_like(light))[0]
+        return torch.cat([npho[..., None], batch.x[..., 1 : self.channels]], dim=-1)
 
     def loss_weights(self, batch: EventBatch, hidden: Tensor) -> Tensor:
         """Return the weight of each value in the loss, 0 where it is not scored, shape (B, 4760, C)."""
@@ -75,7 +85,7 @@ class RestorationTask:
         batch, hidden = prepared.batch, prepared.drawn["hidden"]
         has_npho = batch.valid[..., NPHO_CHANNEL]
         prediction, log_error = self.loss.split(model(batch.x, batch.valid, hidden))
-        target, weights = batch.x[..., : self.channels], self.loss_weights(batch, hidden)
+        target, weights = self.target(batch), self.loss_weights(batch, hidden)
         losses = self.loss.of_values(prediction, log_error, target) * weights
         summed, counts = losses.sum(dim=(0, 1)), weights.sum(dim=(0, 1))
         # An event may have no valid time among its hidden sensors, a batch hardly ever.

@@ -60,6 +60,12 @@ class RestorationTrainingConfig(TrainingConfig):
     poisson_noise: float = Field(40.0, ge=0)
     """Photons that stand for the electronic noise in loss_fn poisson: the variance of a photon count is taken to go
     with npho + poisson_noise. The default is that of an MPPC: noise squared over the variance per photon."""
+    poisson_spread: float = Field(0.0, ge=0, le=1)
+    """Relative error in loss_fn poisson that the light is known with at best: the variance of a photon count then grows
+    with (poisson_spread x npho)^2, too, and sensors next to the shower, of which nothing else tells, rule less."""
+    npho_target: Literal["measured", "expected"] = "measured"
+    """What photon counts of hidden sensors are compared with. expected: the light before photon statistics and noise,
+    branch nphoExpected of simulated files, whose own fluctuations then disturb no gradient."""
     npho_weight: float = Field(1.0, gt=0)
     """Weight of the photon counts in the sum of losses."""
     auto_channel_weight: bool = False

@@ -29,7 +29,7 @@ class RestorationLoss:
         self._channels = channels
         self._normalization = normalization
         self._name = training.loss_fn
-        self._noise = training.poisson_noise
+        self._noise, self._spread = training.poisson_noise, training.poisson_spread
         default = DEFAULT_POWER if training.loss_fn == "gaussian_nll" else DEFAULT_BETA
         self._beta = default if training.loss_beta is None else training.loss_beta
         self.channel_weights = (training.npho_weight, training.time.weight)[:channels]
@@ -55,7 +55,11 @@ class RestorationLoss:
         if self._name == "poisson":
             losses = elementwise_loss("smooth_l1", prediction, target, DEFAULT_BETA)
             npho = poisson_deviance(
-                prediction[..., NPHO_CHANNEL], target[..., NPHO_CHANNEL], self._normalization, self._noise
+                prediction[..., NPHO_CHANNEL],
+                target[..., NPHO_CHANNEL],
+                self._normalization,
+                self._noise,
+                self._spread,
             )
             return torch.cat([npho[..., None], losses[..., 1:]], dim=-1)
         return elementwise_loss(cast("LossName", self._name), prediction, target, self._beta)

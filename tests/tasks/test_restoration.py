@@ -131,6 +131,23 @@ def test_a_batch_without_a_single_time_has_a_finite_loss(normalization, make_bat
     assert output.sums["loss_time"][1] == 0
 
 
+@pytest.mark.parametrize("balanced", [False, True])
+def test_the_expected_light_is_learnt_in_place_of_the_measured(normalization, make_batch, balanced: bool) -> None:
+    measured = make_batch(4)
+    light = 500.0 * torch.rand(4, 4760, generator=torch.Generator().manual_seed(3))
+    batch = replace(measured, truth={"nphoExpected": light})
+    task = make_task(normalization, loss_fn="mse", npho_target="expected", auto_channel_weight=balanced)
+    assert task.truth_branches == ["nphoExpected"]
+    right = normalization.apply(light, torch.full_like(light, 1e-8))[0][..., :1]
+    said = torch.cat([right, batch.x[..., 1:]], dim=-1)
+    output = task.step(Says(said), batch)
+    assert output.loss.item() == 0.0
+    assert output.outputs["hidden"].sum() > 0
+    wrong = torch.cat([right + 0.1, batch.x[..., 1:]], dim=-1)
+    if not balanced:
+        assert task.step(Says(wrong), batch).loss.item() == pytest.approx(0.01, rel=1e-4)
+
+
 def test_no_truth_is_read(normalization) -> None:
     assert make_task(normalization).truth_branches == []
 

@@ -139,6 +139,20 @@ def test_the_deviance_pulls_predictions_below_one_photon_up(normalization) -> No
     assert (prediction.grad < 0).all()
 
 
+@pytest.mark.parametrize("spread", [0.0, 1e-3, 0.05, 0.5])
+def test_the_pull_of_the_deviance_is_the_residual_over_the_variance(spread: float) -> None:
+    normalization = Normalization.from_config(NormalizationConfig.model_validate({"npho_scheme": "linear"}))
+    measured = torch.tensor([-30.0, 0.0, 5.0, 1000.0, 20_000.0])
+    said = torch.tensor([3.0, 3.0, 6.0, 900.0, 25_000.0], requires_grad=True)
+    losses = poisson_deviance(said / 1000, measured / 1000, normalization, 40.0, spread)
+    losses.sum().backward()
+    counted = said.detach() + 40.0
+    pull = 2 * (said.detach() - measured) / (counted + (spread * counted) ** 2) / 4000.0
+    torch.testing.assert_close(said.grad, pull, rtol=2e-4, atol=1e-9)
+    right = poisson_deviance(measured[2:] / 1000, measured[2:] / 1000, normalization, 40.0, spread)
+    torch.testing.assert_close(right, torch.zeros(3), atol=1e-5, rtol=0)
+
+
 @pytest.mark.parametrize("noise", [0.0, 40.0])
 def test_the_deviance_learns_the_mean_of_the_photons(noise: float) -> None:
     """And not that of their logarithms, which is what a squared residual of log1p learns; pedestals are kept."""
@@ -163,11 +177,11 @@ def test_the_deviance_with_noise_pulls_a_pedestal_like_a_chi_square() -> None:
     torch.testing.assert_close(prediction.grad, expected)
 
 
-def test_poisson_noise_reaches_the_loss(normalization, make_batch) -> None:
+@pytest.mark.parametrize(("name", "values"), [("poisson_noise", (0.0, 40.0)), ("poisson_spread", (0.0, 0.1))])
+def test_noise_and_spread_reach_the_loss(normalization, make_batch, name: str, values: tuple[float, float]) -> None:
     batch, said = make_batch(3), noise(3)
     losses = [
-        make_task(normalization, loss_fn="poisson", poisson_noise=value).step(Says(said), batch).loss
-        for value in (0.0, 40.0)
+        make_task(normalization, loss_fn="poisson", **{name: value}).step(Says(said), batch).loss for value in values
     ]
     assert losses[0] > losses[1] > 0
 
