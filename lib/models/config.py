@@ -171,6 +171,9 @@ class InpainterModelConfig(EncoderConfig):
     """Blocks of the head."""
     num_neighbours: int = Field(16, ge=1, le=128)
     """Sensors, the nearest in space, that each one asks in the heads with attention."""
+    light_points: int = Field(1, ge=1, le=16)
+    """Points from which the light comes in head_type light_field: the first near the brightest place, the others where
+    a long shower or what flies out of it leaves energy."""
     predict_error: bool = False
     """Predict an error beside each value, with training.loss_fn gaussian_nll or laplace_nll."""
     freeze_encoder: bool = False
@@ -191,6 +194,10 @@ class InpainterModelConfig(EncoderConfig):
             raise ValueError(f"hidden_dim must be a multiple of 4 for head_type {self.head_type}")
         if not attends and self.num_neighbours != 16:
             raise ValueError(f"num_neighbours is not used by head_type {self.head_type}; remove it, or choose another")
+        if self.head_type != "light_field" and self.light_points != 1:
+            raise ValueError(
+                f"light_points is not used by head_type {self.head_type}; remove it, or choose light_field"
+            )
         if self.head_type == "light_field" and not self.physics_skip:
             raise ValueError("head_type light_field starts from the rough point of physics_skip; set it to true")
         return self

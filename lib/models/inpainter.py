@@ -7,6 +7,7 @@ from lib.data.normalization import Normalization
 from lib.geometry.sensors import FACE_NAMES
 from lib.models.attention_heads import AttentionHead
 from lib.models.config import InpainterModelConfig, num_channels
+from lib.models.encoder import WINDOW_SIDE
 from lib.models.encoder_model import EncoderModel
 from lib.models.inpainting_heads import OuterHead, RectangularHead, StaggeredHead
 from lib.models.light_head import LightHead
@@ -94,6 +95,8 @@ def _build_light_head(config: InpainterModelConfig, num_tokens: int, normalizati
         depth=config.head_depth,
         num_values=num_channels(config.predict_channels),
         num_outputs=_num_outputs(config),
+        window_side=config.fovea_side or WINDOW_SIDE,
+        num_points=config.light_points,
     )
 
 

@@ -34,6 +34,8 @@ PARITY = 1e-5
 
 def inpainter_with(head_type: str, loudness: float, regressor_checkpoint: Path) -> TrainedModel:
     settings = {**TINY, "hidden_dim": 8, "head_depth": 1, "head_type": head_type}
+    if head_type == "light_field":
+        settings["light_points"] = 2
     model = Inpainter(InpainterModelConfig.model_validate(settings), NORMALIZATION)
     trained = trained_like(load_trained(regressor_checkpoint), model, "inpainter")
     if model.light is not None:

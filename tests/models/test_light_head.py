@@ -6,12 +6,16 @@ import torch
 from pydantic import ValidationError
 
 from lib.geometry.neighbours import nearest_sensors
-from lib.geometry.sensors import NUM_MPPC, nominal_sensors
+from lib.geometry.sensors import FACE_NAMES, INNER_SHAPE, NUM_MPPC, nominal_sensors
 from lib.models.config import InpainterModelConfig
 from lib.models.inpainter import Inpainter
 from lib.models.light_field import LightField
 from lib.models.light_head import RatioMixture
+from lib.models.light_neighbours import PmtNeighbours, _relative_places, nearest_mppcs, nearest_pmts
 from lib.models.light_ratios import INNER_WIDTHS, PMT_WIDTHS, InnerRatios, PmtRatios
+from lib.models.light_window import LightWindow
+from lib.models.rough_point import to_xyz
+from lib.models.window import BrightestWindow, Window
 
 NOISE = 1e-3
 
@@ -39,7 +43,7 @@ def test_what_dead_sensors_hold_reaches_no_prediction(tiny, normalization, event
 
 
 def test_every_weight_of_the_head_is_used(tiny, normalization, events, awakened) -> None:
-    model = awakened(build(tiny, normalization))
+    model = awakened(build(tiny, normalization, light_points=3))
     with torch.no_grad():
         # A sum over sensors of random sign would hide light that left the range.
         model.light.field.log_gain.zero_()
@@ -79,6 +83,80 @@ def test_a_source_stays_within_reach_of_the_rough_point() -> None:
     torch.testing.assert_close(moved[:, :2] - rough[:, :2], torch.full((2, 2), 3.0))
     assert moved[0, 2].item() == pytest.approx(3.0 * np.e)
     assert moved[1, 2].item() == 25.0
+
+
+def test_points_share_the_light() -> None:
+    """Two points of equal light: what a sensor sees is the mean of what it sees of either."""
+    field = LightField((2, 4), dim=4, depth=1, num_points=2)
+    rough, said = torch.tensor([[1.0, 2.0, 3.0]]), torch.zeros(1, 2, 4)
+    said[0, 1, 0], said[0, 1, 2] = 5.0, 1.0
+    places = field._source(rough, said[:, 0]), field._further_source(rough, said[:, 1])
+    alone = [torch.exp(3.0 * field._way(to_xyz(place))[:, 0].double()) for place in places]
+    way = field._with_further(field._way(to_xyz(places[0])), rough, said)
+    torch.testing.assert_close(torch.exp(3.0 * way[:, 0].double()), 0.5 * sum(alone), rtol=1e-4, atol=0)
+    said[0, 1, 3] = -100.0
+    alone_again = field._with_further(field._way(to_xyz(places[0])), rough, said)
+    torch.testing.assert_close(torch.exp(3.0 * alone_again[:, 0].double()), alone[0], rtol=1e-4, atol=0)
+
+
+def test_further_points_may_lie_anywhere() -> None:
+    rough = torch.tensor([[1.0, 2.0, 3.0]])
+    moved = LightField._further_source(rough, torch.full((1, 4), 50.0))
+    torch.testing.assert_close(moved[:, :2] - rough[:, :2], torch.full((1, 2), 15.0))
+    assert moved[0, 2].item() == pytest.approx(3.0 * np.exp(2.0))
+    torch.testing.assert_close(LightField._further_source(rough, torch.zeros(1, 4)), rough)
+
+
+def brightest_at(row: int, column: int) -> Window:
+    photons = torch.ones(1, 4760)
+    photons[0, row * INNER_SHAPE[1] + column] = 1e4
+    return BrightestWindow(5)(photons)
+
+
+@pytest.mark.parametrize(("row", "column", "count"), [(40, 20, 25), (0, 0, 9), (92, 43, 9)])
+def test_the_window_corrects_each_of_its_sensors_once(row: int, column: int, count: int) -> None:
+    layers = LightWindow(5, 2, 3, dim=4, depth=1)
+    with torch.no_grad():
+        layers.out.weight.zero_()
+        layers.out.bias.fill_(1.0)
+    said = layers(torch.rand(1, 2, NUM_MPPC), brightest_at(row, column), torch.rand(1, 3))[0].unflatten(0, INNER_SHAPE)
+    assert said.sum().item() == count
+    assert said[max(row - 2, 0) : row + 3, max(column - 2, 0) : column + 3].min() == 1.0
+
+
+def test_near_pmts_cross_the_edges_of_faces_and_are_no_mppcs() -> None:
+    table, near = nominal_sensors(), nearest_pmts()
+    faces = table.face_codes[NUM_MPPC:]
+    assert (faces[near] != faces[:, None]).any()
+    assert (near != np.arange(len(near))[:, None]).all()
+    assert (np.linalg.norm(table.positions[NUM_MPPC:][near] - table.positions[NUM_MPPC:, None], axis=-1) < 21.0).all()
+    assert (nearest_mppcs() < NUM_MPPC).all()
+
+
+def test_the_way_to_a_neighbour_is_told_along_the_faces() -> None:
+    """On a side face, neighbours of one ring lie along phi, those of one ray along r and z, and normals agree."""
+    table, near = nominal_sensors(), nearest_pmts()
+    place = _relative_places(near).unflatten(1, near.shape)
+    of_us = table.face_codes[NUM_MPPC:] == FACE_NAMES.index("us")
+    inside = of_us & (table.face_codes[NUM_MPPC:][near] == FACE_NAMES.index("us")).all(axis=1)
+    z, phi, r, length, cosine = place[:, inside]
+    torch.testing.assert_close(z.square() + phi.square() + r.square(), length.square(), rtol=1e-5, atol=1e-6)
+    # The face is a cone: outwards is away from the middle, by the tangent of 19.271 degrees.
+    torch.testing.assert_close(z, -0.34963 * r, atol=0.05, rtol=0)
+    assert (cosine > 0.9).all()
+
+
+def test_a_pmt_hears_its_measured_neighbours_alone() -> None:
+    layer, near = PmtNeighbours(6), nearest_pmts()
+    photons, log_expected, measured = torch.full((1, 668), 500.0), torch.full((1, 668), 6.0), torch.ones(1, 668)
+    with torch.no_grad():
+        layer.of_place.bias.fill_(1.0)
+    before = layer(photons, log_expected, measured)
+    photons[0, near[100, 0]] = 900.0
+    changed = (layer(photons, log_expected, measured) != before).any(dim=1)[0]
+    assert set(np.flatnonzero(changed.numpy())) == set(np.flatnonzero((near == near[100, 0]).any(axis=1)))
+    measured[0, near[100]] = 0.0
+    assert torch.equal(layer(photons, log_expected, measured)[..., 100], torch.zeros(1, 6))
 
 
 @pytest.mark.parametrize("ratios", [InnerRatios(), PmtRatios()], ids=["inner", "pmts"])
@@ -127,8 +205,9 @@ def test_the_mixture_weighs_ratios_by_what_the_network_says() -> None:
     [
         ({"physics_skip": False}, "starts from the rough point of physics_skip"),
         ({"num_neighbours": 8}, "num_neighbours is not used by head_type light_field"),
+        ({"head_type": "per_face", "light_points": 2}, "light_points is not used by head_type per_face"),
     ],
 )
 def test_settings_that_do_not_fit_are_refused(settings, message: str) -> None:
     with pytest.raises(ValidationError, match=message):
-        InpainterModelConfig(head_type="light_field", **settings)
+        InpainterModelConfig(**{"head_type": "light_field"} | settings)
