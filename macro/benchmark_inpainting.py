@@ -32,7 +32,7 @@ from lib.evaluation.predictors import open_predictor
 from lib.evaluation.raw_events import RawEvents
 from lib.evaluation.restoration.dead_patterns import draw_clusters, draw_sensors
 from lib.evaluation.restoration.restoration_scores import DECADES, ScoredSensors
-from lib.evaluation.restoration.restored_resolution import NOT_RESTORED, WHOLE, resolutions_with_dead
+from lib.evaluation.restoration.restored_resolution import EXPECTED, LIGHT, NOT_RESTORED, WHOLE, resolutions_with_dead
 from lib.evaluation.restoration.restorer import ConventionalRestorer, Restorer, open_restorer
 from lib.evaluation.restoration.stream_rate import rows_per_second
 from lib.evaluation.statistics.resolution import ResolutionSummary
@@ -42,12 +42,13 @@ from lib.training.machine.device import choose_device
 
 ROOT: Final = Path(__file__).parents[1]
 CONFIG: Final = "configs/inpainter/budget_20min.yaml"
-BUDGETS: Final = {"20min": (1200.0, 60_000), "3h": (10_800.0, 500_000)}
+BUDGETS: Final = {"20min": (1200.0, 128_000), "3h": (10_800.0, 500_000)}
 CONVENTIONAL: Final = (
     ConventionalRestorer("neighbours"),
     ConventionalRestorer("solid_angle"),
     ConventionalRestorer("light_fit"),
 )
+VARIANTS: Final = {CONVENTIONAL[0].name: ".neighbours", NOT_RESTORED: ".raw", EXPECTED: ".expected"}
 HIDDEN_SHARE: Final = 0.05
 NUM_DEAD: Final = 88
 MANY_DEAD: Final = 400
@@ -58,12 +59,13 @@ STREAMED_ROWS: Final = 1_000_000
 def simulate_samples(folder: Path, events: int, seed: int) -> None:
     """Write the samples that a folder lacks."""
     samples = {
-        "train": ["--events", str(events), "--run", "1", "--set", "energy.kind=uniform"],
+        "train": ["--events", str(events), "--run", "1", "--set", "energy.kind=uniform", "--events-per-file", "8000"],
         "val": ["--events", "1000", "--run", "2", "--set", "energy.kind=uniform"],
-        "test": ["--events", "2000", "--run", "4", "--set", "dead.number=0", "--set", "output.expected_light=true"],
+        "test": ["--events", "2000", "--run", "4", "--set", "dead.number=0"],
     }
     for name, options in samples.items():
-        simulate(["--output", str(folder / name), "--seed", str(seed), *options])
+        common = ["--output", str(folder / name), "--seed", str(seed), "--set", "output.expected_light=true"]
+        simulate([*common, *options])
 
 
 def train(options: argparse.Namespace, folder: Path, output: Path) -> None:
@@ -97,7 +99,7 @@ def scored(restorers: Sequence[Restorer], events: RawEvents, pattern: str, seed:
         hidden = fixed if pattern == "dead88" else draw_sensors(rng, len(npho), int(HIDDEN_SHARE * NUM_SENSORS))
         hidden = np.broadcast_to(hidden, npho.shape) & (npho < INVALID_ABOVE)
         restored = {one.name: one.restore(npho, seconds, hidden).npho for one in restorers}
-        parts.append(ScoredSensors.pick(hidden, npho, batch.true["light"], restored))
+        parts.append(ScoredSensors.pick(hidden, npho, batch.true[LIGHT], restored))
     return ScoredSensors.join(parts)
 
 
@@ -140,7 +142,7 @@ def measure(options: argparse.Namespace, folder: Path, scratch: Path) -> Iterato
 
 def score(model: Restorer, folder: Path, seed: int) -> Iterator[BenchmarkRow]:
     """Yield the rows of a model on the events of the folder test."""
-    events = RawEvents(_test_config(folder), {"light": NPHO_EXPECTED})
+    events = RawEvents(_test_config(folder), {LIGHT: NPHO_EXPECTED})
     for pattern, prefix in (("random", ""), ("dead88", "dead88.")):
         yield from rows(scored([model, *CONVENTIONAL], events, pattern, seed), model.name, prefix)
 
@@ -151,9 +153,11 @@ def _test_config(folder: Path) -> DataConfig:
 
 
 def costs_of_dead(regressor: Path, model: Restorer, folder: Path, seed: int) -> Iterator[BenchmarkRow]:
-    """Yield the resolutions of a regressor with dead channels, restored by the model or not at all, or by the mean."""
+    """Yield the resolutions of a regressor with dead channels: restored by the model, the mean, not at all, exactly."""
     predictor = open_predictor(regressor, choose_device())
-    events = RawEvents(_test_config(folder), {"energy": ENERGY, "timing": TIME_TRUTH, "uvwFI": UVW})
+    events = RawEvents(
+        _test_config(folder), {"energy": ENERGY, "timing": TIME_TRUTH, "uvwFI": UVW, LIGHT: NPHO_EXPECTED}
+    )
     rng = np.random.default_rng(seed)
     patterns = {
         "88_dead": draw_sensors(rng, 1, NUM_DEAD)[0],
@@ -162,7 +166,7 @@ def costs_of_dead(regressor: Path, model: Restorer, folder: Path, seed: int) -> 
     }
     for pattern, dead in patterns.items():
         found = resolutions_with_dead(predictor, events, dead, [model, CONVENTIONAL[0]])
-        for variant, suffix in ((model.name, ""), (CONVENTIONAL[0].name, ".neighbours"), (NOT_RESTORED, ".raw")):
+        for variant, suffix in ((model.name, ""), *VARIANTS.items()):
             for summary, whole in zip(found[variant], found[WHOLE], strict=True):
                 name = f"{summary.name}_with_{pattern}{suffix}"
                 (value, error), (reference, _) = _width(summary), _width(whole)

@@ -18,9 +18,9 @@ SMALL = ["model.encoder_dim=16", "model.dim_feedforward=16", "model.hidden_dim=4
 @pytest.fixture(scope="module")
 def samples(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("samples")
-    simulate(["--output", str(folder / "train"), "--events", "100", "--seed", "1"])
-    test = ["--set", "dead.number=0", "--set", "output.expected_light=true", "--run", "4"]
-    simulate(["--output", str(folder / "test"), "--events", "20", "--seed", "1", *test])
+    light = ["--seed", "1", "--set", "output.expected_light=true"]
+    simulate(["--output", str(folder / "train"), "--events", "100", *light])
+    simulate(["--output", str(folder / "test"), "--events", "20", "--set", "dead.number=0", "--run", "4", *light])
     (folder / "val").symlink_to(folder / "test")
     return folder
 
@@ -59,7 +59,8 @@ def test_a_regressor_shows_what_dead_channels_cost(
     inpainter, regressor = save_inpainter(tmp_path / "i.pth"), save_regressor(tmp_path / "r.pth")
     found = rows(capsys, ["--data", str(samples), "--model", str(inpainter), "--regressor", str(regressor)])
     names = {f"{quantity}_with_{dead}{how}" for quantity in ("energy", "u", "v", "w", "distance")
-             for dead in ("88_dead", "400_dead", "clusters") for how in ("", ".neighbours", ".raw")}  # fmt: skip
+             for dead in ("88_dead", "400_dead", "clusters")
+             for how in ("", ".neighbours", ".raw", ".expected")}  # fmt: skip
     assert names <= set(found)
     assert {found[f"energy_with_{dead}"]["reference"] for dead in ("88_dead", "clusters")} == {
         found["energy_with_400_dead.raw"]["reference"]

@@ -1,6 +1,7 @@
 """What dead channels cost is measured on the same events with and without them."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -25,6 +26,14 @@ class Events:
             npho = torch.tensor(np.repeat(ENERGY[rows] * 1e4, 4760, axis=1), dtype=torch.float32)
             numbers = np.arange(200)
             yield RawBatch(npho, torch.full_like(npho, 1e-8), {"energy": ENERGY[rows]}, numbers, numbers)
+
+
+class EventsOfKnownLight(Events):
+    """What was expected is 1 % less than what was measured."""
+
+    def batches(self) -> Iterator[RawBatch]:
+        for batch in super().batches():
+            yield replace(batch, true={**batch.true, "light": 0.99 * batch.npho.numpy()})
 
 
 class Sum:
@@ -55,3 +64,12 @@ def test_each_variant_sees_its_own_readings() -> None:
     assert sizes["not_restored"] == pytest.approx(10.0, rel=1e-3)
     assert sizes["neighbours"] == pytest.approx(0.0, abs=1e-3)
     assert sizes["doubles"] == pytest.approx(10.0, rel=1e-3)
+
+
+def test_the_expected_light_stands_beside_the_restorers_where_it_is_known() -> None:
+    dead = np.arange(4760) % 10 == 0
+    found = resolutions_with_dead(Sum(), EventsOfKnownLight(), dead, [Doubles()])  # type: ignore[arg-type]
+    assert list(found) == ["whole", "not_restored", "doubles", "expected"]
+    # Per cent: a tenth of the light is 1 % less.
+    assert found["expected"][0].quantile.value == pytest.approx(0.1, rel=1e-3)
+    assert [one.name for one in found["expected"]] == ["energy"]
