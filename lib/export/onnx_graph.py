@@ -9,6 +9,8 @@ import torch
 from torch import Tensor, nn
 from torch.onnx import ONNXProgram
 
+from lib.export.stack_selection import take_from_stacks
+
 OPSET = 20
 """The first in which GELU is one operation; the runtime fuses no more from later ones."""
 
@@ -47,12 +49,12 @@ def build_graph(
     # An example of one event would be traced as if every batch had one.
     batch = torch.export.Dim("batch", min=1)
     with _calm():
+        traced = torch.export.export(module, tuple(inputs.values()), dynamic_shapes=[{0: batch} for _ in inputs])
+        take_from_stacks(traced)
         program = torch.onnx.export(
-            module,
-            tuple(inputs.values()),
+            traced,
             input_names=list(inputs),
             output_names=list(output_names),
-            dynamic_shapes=[{0: batch} for _ in inputs],
             opset_version=opset,
             dynamo=True,
             external_data=False,

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from lib.geometry.sensors import REFERENCE_RADIUS
 from lib.models.event_summary import EventSummary
+from lib.nn.number_row import number_row
 
 GEV_PER_PHOTON: Final = 7.7e-8
 """Mean of true energy over the sum of all photon counts in the fiducial volume, for the default simulation."""
@@ -30,20 +31,22 @@ class TargetScale:
 
 
 class Anchor(NamedTuple):
-    """A first value and the size of its error, both of shape (B, width), in the unit of the target."""
+    """A first value and the size of its error, in the unit of the target.
+
+    Attributes:
+        value: Shape (B, width).
+        spread: Same shape, or (1, width) where it is the same for all events.
+    """
 
     value: Tensor
     spread: Tensor
 
     def scaled(self, target: TargetScale) -> "Anchor":
         """Return the anchor as a head would say it."""
-        columns = zip(self.value.unbind(1), self.spread.unbind(1), target.centre, target.scale, strict=True)
+        centre, scale = (number_row(numbers, self.value) for numbers in (target.centre, target.scale))
         if target.logarithmic:
-            pairs = [(torch.log(one / centre) / scale, size / one / scale) for one, size, centre, scale in columns]
-        else:
-            pairs = [((one - centre) / scale, size / scale) for one, size, centre, scale in columns]
-        values, spreads = zip(*pairs, strict=True)
-        return Anchor(torch.stack(values, dim=1), torch.stack(spreads, dim=1))
+            return Anchor(torch.log(self.value / centre) / scale, self.spread / self.value / scale)
+        return Anchor((self.value - centre) / scale, self.spread / scale)
 
 
 def _energy(summary: EventSummary) -> Anchor:
@@ -52,13 +55,12 @@ def _energy(summary: EventSummary) -> Anchor:
 
 
 def _timing(summary: EventSummary) -> Anchor:
-    return Anchor(summary.time, torch.full_like(summary.time, 1e-10))
+    return Anchor(summary.time, number_row([1e-10], summary.time))
 
 
 def _position(summary: EventSummary) -> Anchor:
     # About the errors of the formula: mm to a centimetre across, more in depth.
-    across, depth = summary.uvw[:, :2], summary.uvw[:, 2:]
-    return Anchor(summary.uvw, torch.cat([torch.full_like(across, 0.5), torch.ones_like(depth)], dim=1))
+    return Anchor(summary.uvw, number_row([0.5, 0.5, 1.0], summary.uvw))
 
 
 def _direction(summary: EventSummary) -> Tensor:
@@ -73,12 +75,12 @@ def _angle(summary: EventSummary) -> Anchor:
     u, v, w = summary.uvw.unbind(dim=1)
     theta = 90.0 - torch.rad2deg(torch.atan(u / (w + REFERENCE_RADIUS)))
     angles = torch.stack([theta, torch.rad2deg(v / REFERENCE_RADIUS)], dim=1)
-    return Anchor(angles, torch.ones_like(angles))
+    return Anchor(angles, number_row([1.0, 1.0], angles))
 
 
 def _vector(summary: EventSummary) -> Anchor:
     vector = _direction(summary)
-    return Anchor(vector, torch.full_like(vector, 0.02))
+    return Anchor(vector, number_row([0.02, 0.02, 0.02], vector))
 
 
 ANCHORS: Final[dict[str, Callable[[EventSummary], Anchor]]] = {

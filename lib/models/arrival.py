@@ -84,7 +84,8 @@ class ArrivalTimes(nn.Module):
         by_face = torch.matmul(torch.stack([weighted, weight], dim=1), self.face_of)
         in_window = torch.stack([window.gather(weighted).sum(dim=1), window.gather(weight).sum(dim=1)], dim=1)
         sums, weights = torch.cat([by_face, in_window[..., None]], dim=2).unbind(dim=1)
-        chi_square = (weighted * residual).sum(dim=1, keepdim=True) / timed.sum(dim=1, keepdim=True).clamp_min(1)
+        num_timed = timed.to(weight.dtype).sum(dim=1, keepdim=True)
+        chi_square = (weighted * residual).sum(dim=1, keepdim=True) / num_timed.clamp_min(1.0)
         return Arrival(
             mean=first_mean + correction + shift,
             group_offsets=sums / weights.clamp_min(_TINY),

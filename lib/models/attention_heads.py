@@ -9,6 +9,7 @@ from lib.geometry.neighbours import nearest_sensors
 from lib.geometry.sensors import NUM_SENSORS, IndexArray, nominal_sensors
 from lib.models.inpainting_heads import NUM_LOCAL_FEATURES
 from lib.models.position import LENGTH_SCALE_CM
+from lib.nn.transformer import attend
 
 NUM_HEADS = 4
 # Far below any score, and within the range of every type of floating-point number.
@@ -91,7 +92,7 @@ class TokenAttention(nn.Module):
         """Return what each sensor hears, shape (B, 4760, dim), for tokens of shape (B, T, token_dim)."""
         query = self.query(queries).unflatten(-1, (NUM_HEADS, -1)).transpose(1, 2)
         key, value = self.key_value(tokens).unflatten(-1, (2, NUM_HEADS, -1)).permute(2, 0, 3, 1, 4).unbind(0)
-        heard = functional.scaled_dot_product_attention(query, key, value)
+        heard = attend(query, key, value)
         return self.project(heard.transpose(1, 2).flatten(2))
 
 

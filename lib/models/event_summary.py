@@ -75,7 +75,7 @@ class Summarizer(nn.Module):
         arrival = self.arrival(photons, time_ns, timed, to_xyz(uvw), window)
         total = photons.sum(dim=1, keepdim=True).clamp_min(1.0)
         measured = window.gather(valid[..., 0].to(photons.dtype))
-        shares = valid.to(photons.dtype).mean(dim=1)
+        shares = torch.stack([valid[..., kind].to(photons.dtype).mean(dim=1) for kind in (0, 1)], dim=1)
         features = [self._face_features(photons, total), _window_features(spot, total, uvw, window)]
         features += [_time_features(arrival), shares]
         return EventSummary(

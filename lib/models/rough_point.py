@@ -70,10 +70,12 @@ class RoughPoint(nn.Module):
         u = window.uv[:, 0] + U_PITCH * (squares * self.columns).sum(dim=1) / total
         v = window.uv[:, 1] - V_PITCH * (squares * self.rows).sum(dim=1) / total
         log_width = torch.log(lit_sensors(photons).clamp_min(1.0)).clamp(*self.log_width_range)
-        log_depth = torch.zeros_like(log_width)
-        for coefficient in reversed(self.coefficients):
-            log_depth = log_depth * (log_width - self.middle) + coefficient
-        depth = torch.exp(log_depth).clamp(*DEPTHS)
+        from_middle = log_width - self.middle
+        *lower, highest = self.coefficients
+        log_depth = highest * from_middle
+        for coefficient in reversed(lower[1:]):
+            log_depth = (log_depth + coefficient) * from_middle
+        depth = torch.exp(log_depth + lower[0]).clamp(*DEPTHS)
         return torch.stack([u, v, depth], dim=1)
 
 

@@ -45,11 +45,19 @@ class BrightestWindow(nn.Module):
 
     rows: Tensor
     columns: Tensor
+    places: Tensor
+    uv: Tensor
 
     def __init__(self, side: int) -> None:
         super().__init__()
         self.side = side
         steps = torch.arange(side) - side // 2
+        # Looked up, not divided: a runtime divides whole numbers in six operations.
+        places = torch.cartesian_prod(*(torch.arange(length) for length in INNER_SHAPE))  # (4092, 2)
+        middle = 0.5 * (torch.tensor(INNER_SHAPE) - 1)
+        uv = ((places - middle) * torch.tensor([-V_PITCH, U_PITCH])).flip(1)
+        self.register_buffer("places", places, persistent=False)
+        self.register_buffer("uv", uv, persistent=False)
         self.register_buffer("rows", steps.repeat_interleave(side), persistent=False)
         self.register_buffer("columns", steps.repeat(side), persistent=False)
 
@@ -60,11 +68,9 @@ class BrightestWindow(nn.Module):
         smooth = box_sum(inner) + inner
         smooth = smooth.flatten(1)
         # The first that is as bright as the brightest but for rounding, which differs from program to program.
-        brightest = (smooth >= smooth.amax(dim=1, keepdim=True) * EQUALLY_BRIGHT).float().argmax(dim=1, keepdim=True)
-        row, column = brightest // width, brightest % width
+        brightest = (smooth >= smooth.amax(dim=1, keepdim=True) * EQUALLY_BRIGHT).float().argmax(dim=1)
+        row, column = self.places.index_select(0, brightest).split(1, dim=1)
         rows, columns = row + self.rows, column + self.columns
         inside = (rows >= 0) & (rows < height) & (columns >= 0) & (columns < width)
         sensor_ids = rows.clamp(0, height - 1) * width + columns.clamp(0, width - 1)
-        u = (column.to(photons.dtype) - 0.5 * (width - 1)) * U_PITCH
-        v = (0.5 * (height - 1) - row.to(photons.dtype)) * V_PITCH
-        return Window(torch.cat([u, v], dim=1), sensor_ids, inside)
+        return Window(self.uv.index_select(0, brightest), sensor_ids, inside)

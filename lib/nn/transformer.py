@@ -1,9 +1,18 @@
 """Transformer layer with the normalization in front."""
 
+import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 from lib.nn.drop_path import DropPath
+
+
+def attend(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
+    """Return scaled dot-product attention, shape (B, heads, Q, C), to keys and values of shape (B, heads, T, C)."""
+    if torch.compiler.is_exporting():
+        # The exporter turns keys round by way of their shape, in ten operations, and scales each factor by a root.
+        return torch.matmul(torch.softmax(torch.matmul(query * query.shape[-1] ** -0.5, key.mT), dim=-1), value)
+    return functional.scaled_dot_product_attention(query, key, value)
 
 
 class SelfAttention(nn.Module):
@@ -24,7 +33,7 @@ class SelfAttention(nn.Module):
         """Mix tokens of shape (B, T, D)."""
         split = self.query_key_value(tokens).unflatten(-1, (3, self.num_heads, -1))
         query, key, value = split.permute(2, 0, 3, 1, 4).unbind(0)  # each (B, heads, T, D / heads)
-        mixed = functional.scaled_dot_product_attention(query, key, value)
+        mixed = attend(query, key, value)
         return self.project(mixed.transpose(1, 2).flatten(2))
 
 

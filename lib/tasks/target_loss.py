@@ -7,6 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from lib.nn.number_row import number_row
 from lib.tasks.config import DirectionLoss, LossName, RelativeLoss, TaskConfig
 from lib.tasks.losses import (
     DEFAULT_BETA,
@@ -80,7 +81,7 @@ def _relative_losses(
     name: RelativeLoss, target: Target, loss_beta: float | None, said: Tensor, truth: Tensor
 ) -> Tensor:
     """Score residuals relative to the truth, in units of scale / centre: at the centre they are the plain ones."""
-    ratio = truth / torch.stack([torch.full_like(truth[:, 0], centre) for centre in target.centre], dim=1)
+    ratio = truth / number_row(target.centre, truth)
     relative = (target.scaled_values(said) - target.to_scaled(truth)) / ratio
     (centre,), (scale,) = target.centre, target.scale
     beta = DEFAULT_BETA if loss_beta is None else loss_beta * centre / scale

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from lib.data import branches
 from lib.models.anchors import TargetScale
+from lib.nn.number_row import number_row
 from lib.tasks.config import ErrorModel, TasksConfig, error_model
 
 # Largest logarithm of a predicted error in scaled units. The bound is smooth, so that no gradient dies on it.
@@ -67,14 +68,12 @@ class Target:
 
     def to_scaled(self, value: Tensor) -> Tensor:
         """Return what the head should say for physical values, both of shape (B, width)."""
-        # Centre and scale stay numbers: a tensor of them would be copied to the device, and the copy waits for it.
-        components = zip(value.unbind(dim=1), self.centre, self.scale, strict=True)
-        return torch.stack([(one - centre) / scale for one, centre, scale in components], dim=1)
+        return (value - number_row(self.centre, value)) / number_row(self.scale, value)
 
     def to_physical(self, said: Tensor) -> Tensor:
         """Return physical values, shape (B, width), of what the head said, (B, head_width); inverts ``to_scaled``."""
-        components = zip(self.scaled_values(said).unbind(dim=1), self.centre, self.scale, strict=True)
-        return torch.stack([centre + one * scale for one, centre, scale in components], dim=1)
+        values = self.scaled_values(said)
+        return number_row(self.centre, values) + values * number_row(self.scale, values)
 
     def to_error(self, said: Tensor) -> Tensor:
         """Return the predicted errors in the target's unit, shape (B, width).
@@ -82,10 +81,8 @@ class Target:
         An error is half of the central interval that holds 68.27 % of the predicted likelihood: the standard deviation
         of a Gaussian, 1.148 of the scale of a Laplace distribution, 1.197 of that of Student's t.
         """
-        unit = self._unit_of_error(said)
-        widths = zip(self.log_width(said).exp().unbind(dim=1), unit.unbind(dim=1), strict=True)
         factor = _HALF_WIDTH[self.errors] if self.errors else 1.0
-        return torch.stack([factor * width * one for width, one in widths], dim=1)
+        return factor * self.log_width(said).exp() * self._unit_of_error(said)
 
     def scaled_values(self, said: Tensor) -> Tensor:
         """Return the scaled values of what the head said, shape (B, width), float32."""
@@ -106,9 +103,8 @@ class Target:
         return self.scale[component]
 
     def _unit_of_error(self, said: Tensor) -> Tensor:
-        """Return the physical error that a scaled error of 1 stands for, shape (B, width)."""
-        columns = zip(self.scaled_values(said).unbind(dim=1), self.scale, strict=True)
-        return torch.stack([torch.full_like(one, scale) for one, scale in columns], dim=1)
+        """Return the physical error that a scaled error of 1 stands for, shape (B, width) or (1, width)."""
+        return number_row(self.scale, self.scaled_values(said))
 
     def as_dict(self) -> dict[str, str | list[float] | None]:
         """Return what a reader of a checkpoint needs to invert the transform."""
@@ -130,13 +126,12 @@ class LogarithmicTarget(Target):
 
     def to_scaled(self, value: Tensor) -> Tensor:
         """Return what the head should say, shape (B, width)."""
-        components = zip(value.unbind(dim=1), self.centre, self.scale, strict=True)
-        return torch.stack([torch.log(one / centre) / scale for one, centre, scale in components], dim=1)
+        return torch.log(value / number_row(self.centre, value)) / number_row(self.scale, value)
 
     def to_physical(self, said: Tensor) -> Tensor:
         """Return physical values, shape (B, width), always positive."""
-        components = zip(self.scaled_values(said).unbind(dim=1), self.centre, self.scale, strict=True)
-        return torch.stack([centre * torch.exp(one * scale) for one, centre, scale in components], dim=1)
+        values = self.scaled_values(said)
+        return number_row(self.centre, values) * torch.exp(values * number_row(self.scale, values))
 
     def unit_scale(self, component: int) -> float:
         """Return the physical residual of a component that scaled 1 stands for, at the centre."""
@@ -144,8 +139,8 @@ class LogarithmicTarget(Target):
 
     def _unit_of_error(self, said: Tensor) -> Tensor:
         # An error of the logarithm is a relative one.
-        columns = zip(self.to_physical(said).unbind(dim=1), self.scale, strict=True)
-        return torch.stack([one * scale for one, scale in columns], dim=1)
+        values = self.to_physical(said)
+        return values * number_row(self.scale, values)
 
 
 @dataclass(frozen=True)
