@@ -104,6 +104,8 @@ class EventInput:
     def _read(self, entries: EntryRange) -> EventPart:
         file = self._files[entries.file_index]
         chunk = self._reader.read(entries.file_index, entries.start, entries.stop)
+        # Else the process holds all of 32 files, however large they are.
+        self._reader.release_pages(entries.file_index)
         kept = {name: self._kept(file, name, entries) for name in self._keep}
         return EventPart(entries, chunk, self._dead_of(file, chunk, entries) if self._dead else None, kept)
 

@@ -48,13 +48,16 @@ def build_graph(
     """
     # An example of one event would be traced as if every batch had one.
     batch = torch.export.Dim("batch", min=1)
+    shapes = [{0: batch} for _ in inputs]
     with _calm():
-        traced = torch.export.export(module, tuple(inputs.values()), dynamic_shapes=[{0: batch} for _ in inputs])
+        traced = torch.export.export(module, tuple(inputs.values()), dynamic_shapes=shapes)
         take_from_stacks(traced)
         program = torch.onnx.export(
             traced,
             input_names=list(inputs),
             output_names=list(output_names),
+            # Once more, for the name of the axis.
+            dynamic_shapes=shapes,
             opset_version=opset,
             dynamo=True,
             external_data=False,

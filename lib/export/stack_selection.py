@@ -5,10 +5,13 @@ used. In torch that costs little; in a runtime it is two copies and four operati
 """
 
 import operator
+from typing import Final
 
+import torch
 from torch import fx
 from torch.export import ExportedProgram
-from torch.ops import aten
+
+_ATEN: Final = torch.ops.aten
 
 
 def take_from_stacks(program: ExportedProgram) -> None:
@@ -24,18 +27,30 @@ def take_from_stacks(program: ExportedProgram) -> None:
 
 def _element(node: fx.Node) -> fx.Node | None:
     """Return what a node takes out of a stack; None if it does nothing of the kind."""
-    if node.target is aten.select.int:
+    if node.target is _ATEN.select.int:
         stack, axis, index = node.args
-    elif node.target is operator.getitem and _is_call(node.args[0], aten.unbind.int):
+    elif node.target is operator.getitem and _is_call(node.args[0], _ATEN.unbind.int):
         unbind, index = node.args
-        stack, axis = unbind.args[0], (unbind.args[1] if len(unbind.args) > 1 else 0)
+        assert isinstance(unbind, fx.Node)
+        stack, axis = unbind.args[0], _axis(unbind)
     else:
         return None
-    if not _is_call(stack, aten.stack.default) or not isinstance(index, int):
+    if not isinstance(stack, fx.Node) or not _is_call(stack, _ATEN.stack.default):
         return None
-    stacked_axis = stack.args[1] if len(stack.args) > 1 else 0
     rank = stack.meta["val"].ndim
-    return stack.args[0][index] if axis % rank == stacked_axis % rank else None
+    assert isinstance(axis, int)
+    assert isinstance(index, int)
+    elements = stack.args[0]
+    assert isinstance(elements, list | tuple)
+    element = elements[index] if axis % rank == _axis(stack) % rank else None
+    return element if isinstance(element, fx.Node) else None
+
+
+def _axis(node: fx.Node) -> int:
+    """Return the second argument of a node, which is an axis and 0 by default."""
+    axis = node.args[1] if len(node.args) > 1 else 0
+    assert isinstance(axis, int)
+    return axis
 
 
 def _is_call(node: object, target: object) -> bool:

@@ -3,11 +3,11 @@
 import pytest
 import torch
 from torch import Tensor, nn
-from torch.ops import aten
 
 from lib.export.stack_selection import take_from_stacks
 
-STACK_OPERATIONS = {aten.stack.default, aten.unbind.int, aten.select.int}
+ATEN = torch.ops.aten
+STACK_OPERATIONS = {ATEN.stack.default, ATEN.unbind.int, ATEN.select.int}
 
 
 class Selecting(nn.Module):

@@ -24,8 +24,9 @@ class GuardedMap:
         content: The bytes of the file; the map lasts as long as this array, or a part of it, is held.
     """
 
-    def __init__(self, content: NDArray[np.uint8], number: int) -> None:
+    def __init__(self, memory: mmap.mmap, content: NDArray[np.uint8], number: int) -> None:
         self.content = content
+        self._memory = memory
         self._number = number
         self._library = load_library(_SOURCE)
 
@@ -34,6 +35,10 @@ class GuardedMap:
         """Whether zeros were found where the file was."""
         return self._library is not None and bool(self._library.is_lost(self._number))
 
+    def release_pages(self) -> None:
+        """Let go of the pages that were looked at; the next look brings them again."""
+        self._memory.madvise(mmap.MADV_DONTNEED)
+
 
 def map_guarded(descriptor: int, size: int) -> GuardedMap | None:
     """Map an open file of some bytes; None without a C compiler, or if the system refuses: read it by calls then."""
@@ -41,7 +46,8 @@ def map_guarded(descriptor: int, size: int) -> GuardedMap | None:
     if library is None or not size:
         return None
     try:
-        content = np.frombuffer(mmap.mmap(descriptor, size, access=mmap.ACCESS_READ), np.uint8)
+        memory = mmap.mmap(descriptor, size, access=mmap.ACCESS_READ)
+        content = np.frombuffer(memory, np.uint8)
     except (OSError, ValueError):
         return None
     with _lock:
@@ -50,4 +56,4 @@ def map_guarded(descriptor: int, size: int) -> GuardedMap | None:
         return None
     # Every part of an array holds the array itself, so this comes after the last reader and before the unmapping.
     weakref.finalize(content, library.release_map, number).atexit = False
-    return GuardedMap(content, number)
+    return GuardedMap(memory, content, number)

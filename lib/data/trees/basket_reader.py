@@ -154,6 +154,12 @@ class BasketReader:
         with read_errors(file.path, f"entries {start} to {stop - 1}"), self._reading():
             self._of_thread.fetched.fetch(self._source(file_index), sizes, self._requests)
 
+    def release_pages(self, file_index: int) -> None:
+        """Let go of what was read of a mapped file, which is not going to be read again soon."""
+        source = self._source(file_index)
+        if isinstance(source, LocalBytes) and source.map is not None:
+            source.map.release_pages()
+
     def take_read_seconds(self) -> float:
         """Return how long this thread has waited for bytes of files since it asked last."""
         seconds, self._of_thread.read_seconds = self._of_thread.read_seconds, 0.0

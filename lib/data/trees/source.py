@@ -145,6 +145,10 @@ class EventReader:
         file = self._files[file_index]
         return [*self._plan.truth_branches, *(name for name in (RUN, EVENT) if file.has_number(name))]
 
+    def release_pages(self, file_index: int) -> None:
+        """Let go of what was read of a file: for whoever reads it once, from its beginning to its end."""
+        self._baskets.release_pages(file_index)
+
     def take_read_seconds(self) -> float:
         """Return how long this thread has waited for bytes since it asked last."""
         return self._baskets.take_read_seconds()

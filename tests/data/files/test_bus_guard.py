@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 import uproot
@@ -21,6 +22,7 @@ from tests.data.root_files import make_events, write_root
 
 NORMALIZATION = Normalization.from_config(NormalizationConfig())
 PAGE = mmap.PAGESIZE
+STATUS = Path("/proc/self/status")
 
 
 @pytest.fixture
@@ -42,6 +44,27 @@ def test_what_is_cut_off_becomes_zeros_and_is_told(mapped):
     assert not guarded.lost
     assert int(guarded.content.sum()) == 3 * PAGE
     assert guarded.lost
+
+
+def resident_file_bytes():
+    """Return how much of mapped files this process holds."""
+    lines = STATUS.read_text(encoding="ascii").splitlines()
+    return 1024 * next(int(line.split()[1]) for line in lines if line.startswith("RssFile"))
+
+
+@pytest.mark.skipif(not STATUS.exists(), reason="needs Linux")
+def test_pages_that_were_read_are_let_go(tmp_path):
+    size = 4000 * PAGE
+    (tmp_path / "a.bin").write_bytes(b"\1" * size)
+    guarded = LocalBytes(tmp_path / "a.bin").map
+    if guarded is None:
+        pytest.skip("needs a C compiler")
+    assert int(guarded.content.sum()) == size
+    held = resident_file_bytes()
+    guarded.release_pages()
+    assert resident_file_bytes() < held - 0.9 * size
+    assert int(guarded.content.sum()) == size
+    assert not guarded.lost
 
 
 def test_a_map_that_is_gone_makes_room_for_others(tmp_path):
