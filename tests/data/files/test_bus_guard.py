@@ -157,5 +157,5 @@ def test_what_reads_no_maps_names_a_cut_too(tmp_path, codec):
     chunks = iterate_raw(check_files([path], plan), plan, chunk=20, threads=1)
     next(chunks)
     os.truncate(path, 200)
-    with pytest.raises(DataError, match=r"a.root: branch '\w+', entries 20 to 39 cannot be read \(the file ends at"):
+    with pytest.raises(DataError, match=r"a.root: branch '\w+', entries \d+ to \d+ cannot be read \(the file ends at"):
         list(chunks)
