@@ -19,14 +19,15 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--output", type=Path, metavar="NAME", help="write NAME.csv, NAME.json and NAME.pdf")
     parser.add_argument("--json", action="store_true", help="print one JSON object per run instead of the table")
     options = parser.parse_args(arguments)
-    # MLflow and matplotlib take seconds to import; the help need not wait for them.
-    from lib.evaluation.runs.run_files import write_summary  # noqa: PLC0415
+    # MLflow and matplotlib take seconds to import; who does not need them need not wait for them.
     from lib.evaluation.runs.run_table import find_runs, format_table, table_rows, to_json  # noqa: PLC0415
     from lib.training.records.tracking import tracking_uri  # noqa: PLC0415
 
     runs = find_runs(tracking_uri(), options.experiment, options.prefix)
     print(to_json(runs) if options.json else format_table(*table_rows(runs)), end="")
     if options.output:
+        from lib.evaluation.runs.run_files import write_summary  # noqa: PLC0415
+
         for path in write_summary(runs, options.output, tracking_uri(), options.experiment):
             print(f"wrote {path}", file=sys.stderr)
     return EXIT_DONE

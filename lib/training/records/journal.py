@@ -35,8 +35,9 @@ class Record:
 class Journal:
     """Appends records to a JSONL file and sees them onto the disk.
 
-    An epoch that a resumed run repeats stands once: the file keeps its first record, unless the run was resumed with
-    other settings and the values differ; the new record then takes the place of the old one and of all after it.
+    Epochs come in order. One that a resumed run repeats stands once: the file keeps its first record, unless the run
+    was resumed with other settings and the values differ; the new record then takes the place of the old one and of all
+    after it.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -44,7 +45,8 @@ class Journal:
         folder.mkdir(parents=True, exist_ok=True)
         # A last line that a crash cut short is overwritten; the next record would be glued to it.
         self._size = _whole_lines(self.path)
-        self._records = {record.step: record for record in read_journal(self.path)}
+        # What a resumed run may say again; a record is let go of as soon as a later one is written.
+        self._known = {record.step: record for record in read_journal(self.path)}
         self._unwritten: list[Record] = []
 
     def append(self, step: int, metrics: dict[str, float]) -> Record:
@@ -52,12 +54,12 @@ class Journal:
 
         A disk that refuses is a warning; the record is kept and written with the next one.
         """
-        known = self._records.get(step)
+        known = self._known.get(step)
         if known is not None and _same(known.metrics, metrics):
+            self._known = {later: kept for later, kept in self._known.items() if later >= step}
             return known
         record = Record(step, int(time.time() * 1000), metrics)
-        self._records = {earlier: kept for earlier, kept in self._records.items() if earlier < step}
-        self._records[step] = record
+        self._known = {step: record}
         self._unwritten.append(record)
         self.flush()
         return record

@@ -4,6 +4,7 @@ import errno
 import json
 import math
 import os
+import weakref
 from pathlib import Path
 
 import pytest
@@ -123,3 +124,14 @@ def test_a_name_that_the_disk_refuses_is_tried_again_with_the_next_record(
     journal.append(2, {"loss": 0.5})
     assert flushed == [journal.path, tmp_path]
     assert [record.step for record in Journal(tmp_path).read()] == [1, 2]
+
+
+def test_a_record_is_let_go_of_when_a_later_one_is_written(tmp_path: Path) -> None:
+    journal = Journal(tmp_path)
+    for again in (False, True):
+        first = weakref.ref(journal.append(1, {"loss": 1.0}))
+        assert first() is not None
+        journal.append(2, {"loss": 0.5})
+        assert first() is None, again
+        # Resumed, it knows both, and lets go of them likewise.
+        journal = Journal(tmp_path)
