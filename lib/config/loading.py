@@ -16,6 +16,8 @@ from lib.errors import ConfigError, nearest
 
 S = TypeVar("S", bound=Section)
 
+_KIND: KeyPath = ("kind",)
+
 
 def load_config(schema: type[S], path: Path, assignments: list[str] | None = None, overlays: Sequence[Path] = ()) -> S:
     """Read and check a configuration.
@@ -56,6 +58,9 @@ def _describe_all(schema: type[Section], document: Document, details: list[Error
     for detail in details:
         keys, owner = _locate(schema, document.data, detail["loc"])
         texts.setdefault(keys, []).append(_explain(owner, document.data, keys, detail))
+    if _KIND in texts:
+        # The other faults of a file that was written for another command are noise.
+        return [f"{_describe(document, _KIND, texts[_KIND])} Is the file for another command?"]
     return [_describe(document, keys, found) for keys, found in texts.items() if not _explained_deeper(keys, texts)]
 
 

@@ -24,8 +24,9 @@ def test_several_runs_are_compared(tmp_path: Path) -> None:
 
 
 def test_a_folder_without_a_run_is_the_users_mistake(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert run_command(main, [str(tmp_path)]) == 2
-    assert "does not say which run this is" in capsys.readouterr().err
+    make_run(tmp_path / "first", name="first")
+    assert run_command(main, [str(tmp_path / "frist")]) == 2
+    assert f"no folder of a run, which would hold run.json; nearest in {tmp_path}: first." in capsys.readouterr().err
 
 
 def test_defaults_are_those_of_the_kind() -> None:

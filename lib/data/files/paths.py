@@ -41,7 +41,7 @@ def matching_files(path: str | Sequence[str]) -> list[InputPath]:
                 continue
             files += found
             if not found:
-                problems.append(_nothing_found(line))
+                problems.append(nothing_found(line))
     if problems:
         raise DataError("\n  ".join(["Input files are missing:", *problems]) if len(problems) > 1 else problems[0])
     return sorted(files)
@@ -95,7 +95,8 @@ def _files_of(text: str) -> list[InputPath]:
     return [match for match in matches if match.is_file()]
 
 
-def _nothing_found(text: str) -> str:
+def nothing_found(text: str) -> str:
+    """Return why a path leads to no file, and what its folder holds."""
     if is_url(text):
         return f"{text}: {'the folder holds no *.root file' if text.endswith('/') else 'the pattern matches no file'}."
     place = Path(text).expanduser()

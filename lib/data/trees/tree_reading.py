@@ -17,6 +17,7 @@ from uproot.deserialization import DeserializationError
 
 from lib.data.files.file_bytes import FileBytes, SeekableBytes, open_bytes
 from lib.data.files.location import InputPath
+from lib.data.files.paths import nothing_found
 from lib.errors import DataError
 
 FloatArray = NDArray[np.float32]
@@ -75,7 +76,7 @@ def open_source(path: InputPath) -> FileBytes:
     try:
         return open_bytes(path)
     except FileNotFoundError:
-        raise DataError(f"{path}: no such file.") from None
+        raise DataError(nothing_found(str(path))) from None
 
 
 def as_root_file(path: InputPath, opened: FileBytes) -> uproot.ReadOnlyDirectory:

@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from lib.atomic import atomic_path
-from lib.errors import DataError
+from lib.errors import DataError, nearest
 
 IDENTITY_NAME = "run.json"
 
@@ -42,6 +42,12 @@ def load_identity(folder: Path) -> tuple[RunIdentity, str]:
         DataError: If the folder holds no run.
     """
     path = folder / IDENTITY_NAME
+    if not path.is_file():
+        runs = [found.parent.name for found in folder.absolute().parent.glob(f"*/{IDENTITY_NAME}")]
+        raise DataError(
+            f"{folder}: no folder of a run, which would hold {IDENTITY_NAME}; nearest in {folder.absolute().parent}: "
+            f"{nearest(folder.name, runs)}."
+        )
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
         status = str(content.pop("status"))

@@ -37,7 +37,8 @@ def test_an_identity_returns_as_it_was_saved(folder: Path) -> None:
 def test_a_folder_without_a_run_is_refused(tmp_path: Path, content: str | None) -> None:
     if content is not None:
         (tmp_path / "run.json").write_text(content)
-    with pytest.raises(DataError, match="does not say which run this is"):
+    expected = "no folder of a run, which would hold run.json" if content is None else "does not say which run this is"
+    with pytest.raises(DataError, match=expected):
         replay_journal(tmp_path)
 
 
