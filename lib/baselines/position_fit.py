@@ -33,12 +33,16 @@ _DEPTHS = (0.1, 40.0)  # cm
 _RADIUS_IN_SPREADS, _MIN_RADIUS = 2.2, 2.4  # cm
 
 # Variance of a count: photon statistics, 4 % of the count for what one point source does not describe, and noise.
-_VARIANCE_PER_PHOTON, _MODEL_ERROR, _NOISE = 1.30 / 0.08, 0.04, 25.0
+VARIANCE_PER_PHOTON, MODEL_ERROR, NOISE = 1.30 / 0.08, 0.04, 25.0
 _MIN_PHOTONS = 20.0
 
-_HALF_SENSOR = MPPC_CHIP_WIDTH + 0.5 * MPPC_CHIP_GAP
-_FILL_FACTOR = (MPPC_CHIP_WIDTH / _HALF_SENSOR) ** 2
-_LIGHT_PATH = 39.0  # cm; absorption and scattering together
+HALF_SENSOR = MPPC_CHIP_WIDTH + 0.5 * MPPC_CHIP_GAP
+_FILL_FACTOR = (MPPC_CHIP_WIDTH / HALF_SENSOR) ** 2
+LIGHT_PATH = 39.0  # cm; absorption and scattering together
+# Above a sensor behind the bend of the face, a point would stand below its surface.
+LEAST_HEIGHT = 0.02  # cm
+# Share of the light that enters a sensor, from grazing on, over the cosine of its direction; at most 1.
+LEAST_ACCEPTED, ACCEPTED_SLOPE = 0.55, 0.75
 
 
 @dataclass(frozen=True)
@@ -93,7 +97,7 @@ def fit_points(image: InnerImage) -> PointFit:
     centre, spread, skewness = _moments(u, phi * REFERENCE_RADIUS, npho)
     distance_squared = (u - centre[:, :1]) ** 2 + (phi * REFERENCE_RADIUS - centre[:, 1:]) ** 2
     used = valid & (distance_squared < np.maximum(_RADIUS_IN_SPREADS * spread, _MIN_RADIUS)[:, None] ** 2)
-    variance = np.maximum(npho, _MIN_PHOTONS) * _VARIANCE_PER_PHOTON + (_MODEL_ERROR * npho) ** 2 + _NOISE**2
+    variance = np.maximum(npho, _MIN_PHOTONS) * VARIANCE_PER_PHOTON + (MODEL_ERROR * npho) ** 2 + NOISE**2
     window = _Window(*(array.astype(np.float32) for array in (u, phi, npho, used / variance)))
     start = np.column_stack([centre, np.clip(1.2 * spread, 0.5, 12.0)])
     uvw, photons, chi_square = _minimize(window, start)
@@ -161,14 +165,12 @@ def _shape(window: _Window, uvw: FloatArray) -> FloatArray:
     u, v, w = uvw.T.astype(np.float32)[:, :, None]
     radius = REFERENCE_RADIUS + w
     turn = v / REFERENCE_RADIUS - window.phi
-    height = np.maximum(radius * np.cos(turn) - REFERENCE_RADIUS, 0.02)
+    height = np.maximum(radius * np.cos(turn) - REFERENCE_RADIUS, LEAST_HEIGHT)
     x, y = u - window.u, radius * np.sin(turn)
-    solid_angle = rectangle_solid_angle(
-        -_HALF_SENSOR - x, _HALF_SENSOR - x, -_HALF_SENSOR - y, _HALF_SENSOR - y, height
-    )
+    solid_angle = rectangle_solid_angle(-HALF_SENSOR - x, HALF_SENSOR - x, -HALF_SENSOR - y, HALF_SENSOR - y, height)
     distance = np.sqrt(height * height + x * x + y * y)
-    accepted = np.minimum(1.0, 0.55 + 0.75 * height / distance)
-    return solid_angle * accepted * np.exp(-distance / _LIGHT_PATH) * (_FILL_FACTOR / (4 * np.pi))
+    accepted = np.minimum(1.0, LEAST_ACCEPTED + ACCEPTED_SLOPE * height / distance)
+    return solid_angle * accepted * np.exp(-distance / LIGHT_PATH) * (_FILL_FACTOR / (4 * np.pi))
 
 
 def _amplitude(window: _Window, shape: FloatArray) -> FloatArray:

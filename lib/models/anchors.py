@@ -60,19 +60,19 @@ def _timing(summary: EventSummary) -> Anchor:
 
 def _position(summary: EventSummary) -> Anchor:
     # About the errors of the formula: mm to a centimetre across, more in depth.
-    return Anchor(summary.uvw, number_row([0.5, 0.5, 1.0], summary.uvw))
+    return Anchor(summary.point, number_row([0.5, 0.5, 1.0], summary.point))
 
 
 def _direction(summary: EventSummary) -> Tensor:
-    """Return the unit vector from the target's centre to the rough point, shape (B, 3)."""
-    u, v, w = summary.uvw.unbind(dim=1)
+    """Return the unit vector from the target's centre to the point, shape (B, 3)."""
+    u, v, w = summary.point.unbind(dim=1)
     phi, radius = v / REFERENCE_RADIUS, w + REFERENCE_RADIUS
     vector = torch.stack([-radius * torch.cos(phi), radius * torch.sin(phi), u], dim=1)
     return vector / vector.square().sum(dim=1, keepdim=True).sqrt()
 
 
 def _angle(summary: EventSummary) -> Anchor:
-    u, v, w = summary.uvw.unbind(dim=1)
+    u, v, w = summary.point.unbind(dim=1)
     theta = 90.0 - torch.rad2deg(torch.atan(u / (w + REFERENCE_RADIUS)))
     angles = torch.stack([theta, torch.rad2deg(v / REFERENCE_RADIUS)], dim=1)
     return Anchor(angles, number_row([1.0, 1.0], angles))

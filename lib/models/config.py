@@ -32,7 +32,7 @@ class EncoderConfig(Section):
     stage_dims: tuple[int, ...] = (32, 64)
     """Channels of the stages of each face's network."""
     stage_depths: tuple[int, ...] = (2, 3)
-    """Blocks of each stage."""
+    """Blocks of each stage; may be 0, where patches are averaged over a face as they are."""
     inner_patch: int = Field(1, ge=1, le=8)
     """Side, in sensors, of the patches into which the stem of the inner face divides it; 1 keeps every sensor."""
     face_patch: int = Field(1, ge=1, le=4)
@@ -70,6 +70,9 @@ class EncoderConfig(Section):
     physics_skip: bool = True
     """Whether sums of the faces, centroids, a rough point and the mean of all times become a token and, in a regressor,
     reach each head directly, which then learns corrections to them."""
+    point_fit: bool = False
+    """Fit a point source to the window around the brightest place. What its light leaves over of the measured one is a
+    channel of the fovea, and with physics_skip positions and directions are learnt as corrections to the point."""
     drop_path_rate: float = Field(0.1, ge=0, lt=1)
     """Largest probability of leaving out a block, reached at the deepest one."""
 
@@ -93,8 +96,8 @@ class EncoderConfig(Section):
     def _stages_fit(self) -> "EncoderConfig":
         if len(self.stage_dims) != len(self.stage_depths) or not self.stage_dims:
             raise ValueError("stage_dims and stage_depths must have the same length, at least 1")
-        if min((*self.stage_dims, *self.stage_depths)) < 1:
-            raise ValueError("every number of stage_dims and stage_depths must be at least 1")
+        if min(self.stage_dims) < 1 or min(self.stage_depths) < 0:
+            raise ValueError("every number of stage_dims must be at least 1, and of stage_depths at least 0")
         return self
 
     @model_validator(mode="after")
@@ -105,6 +108,8 @@ class EncoderConfig(Section):
             raise ValueError("every number of fovea_dims must be at least 1, and of fovea_depths at least 0")
         if self.fovea_side and (self.fovea_side % 2 == 0 or self.fovea_side < SMALLEST_FOVEA):
             raise ValueError(f"fovea_side must be odd and at least {SMALLEST_FOVEA}, or 0 for no fovea")
+        if self.point_fit and not self.fovea_side:
+            raise ValueError("point_fit fits the light in the fovea's window; set fovea_side")
         return self
 
     @model_validator(mode="after")

@@ -10,6 +10,7 @@ from lib.data.normalization import Normalization
 from lib.geometry.sensors import NUM_FACES, nominal_sensors
 from lib.models.arrival import NUM_GROUPS, Arrival, ArrivalTimes
 from lib.models.photons import FilledPhotons
+from lib.models.point_fit import NUM_FIT_FEATURES, FittedPoint, PointFit
 from lib.models.rough_point import RoughPoint, lit_sensors, to_xyz
 from lib.models.window import BrightestWindow, Window
 
@@ -35,6 +36,7 @@ class EventSummary(NamedTuple):
         time: Mean time of the light's start, s, shape (B, 1).
         window: The window around the brightest place.
         image: Photons, flag of a measured count, and time residual in ns of the window's pixels, (B, side^2, 3).
+        fitted: The point that was fitted to the window; None where that was not asked for.
     """
 
     features: Tensor
@@ -43,24 +45,36 @@ class EventSummary(NamedTuple):
     time: Tensor
     window: Window
     image: Tensor
+    fitted: FittedPoint | None
+
+    @property
+    def point(self) -> Tensor:
+        """The best point that is known, in cm, shape (B, 3)."""
+        return self.uvw if self.fitted is None else self.fitted.uvw
 
 
 class Summarizer(nn.Module):
     """Computes the summary of events; has no weights.
 
+    Attributes:
+        num_features: How many features it has.
+
     Args:
         side: Side of the window around the brightest place, in sensors.
         normalization: The transform that made the inputs.
+        fit: Fit a point source to the window.
     """
 
     moments: Tensor
 
-    def __init__(self, side: int, normalization: Normalization) -> None:
+    def __init__(self, side: int, normalization: Normalization, *, fit: bool = False) -> None:
         super().__init__()
+        self.num_features = NUM_SUMMARY_FEATURES + (NUM_FIT_FEATURES if fit else 0)
         self.normalization = normalization
         self.photons = FilledPhotons(normalization)
         self.window = BrightestWindow(side)
         self.point = RoughPoint(side)
+        self.fit = PointFit(side) if fit else None
         self.arrival = ArrivalTimes()
         self.register_buffer("moments", face_moments().unflatten(0, (_NUM_PORTIONS, -1)), persistent=False)
 
@@ -69,15 +83,18 @@ class Summarizer(nn.Module):
         photons = self.photons(x, valid)
         window = self.window(photons)
         spot = window.gather(photons)
+        measured = window.gather(valid[..., 0].to(photons.dtype))
         uvw = self.point(spot, window)
+        fitted = None if self.fit is None else self.fit(spot, measured, uvw, window)
         timed = valid[..., 1]
         time_ns = self.normalization.inverse_time(torch.where(timed, x[..., 1], 0.0)) * _NS_PER_S
-        arrival = self.arrival(photons, time_ns, timed, to_xyz(uvw), window)
+        arrival = self.arrival(photons, time_ns, timed, to_xyz(uvw if fitted is None else fitted.uvw), window)
         total = photons.sum(dim=1, keepdim=True).clamp_min(1.0)
-        measured = window.gather(valid[..., 0].to(photons.dtype))
         shares = torch.stack([valid[..., kind].to(photons.dtype).mean(dim=1) for kind in (0, 1)], dim=1)
         features = [self._face_features(photons, total), _window_features(spot, total, uvw, window)]
         features += [_time_features(arrival), shares]
+        if fitted is not None:
+            features.append(fitted.features(window))
         return EventSummary(
             features=torch.cat(features, dim=1),
             photons=total,
@@ -85,6 +102,7 @@ class Summarizer(nn.Module):
             time=arrival.mean / _NS_PER_S,
             window=window,
             image=torch.stack([spot, measured, arrival.residuals], dim=2),
+            fitted=fitted,
         )
 
     def _face_features(self, photons: Tensor, total: Tensor) -> Tensor:

@@ -9,7 +9,6 @@ from lib.data.normalization import Normalization
 from lib.models.anchors import ANCHORS, TargetScale
 from lib.models.config import RegressorModelConfig
 from lib.models.encoder_model import EncoderModel
-from lib.models.event_summary import NUM_SUMMARY_FEATURES
 from lib.models.heads import RegressionHead
 from lib.models.loss_balance import LossBalance
 from lib.models.output_correction import OutputCorrection
@@ -45,7 +44,7 @@ class Regressor(EncoderModel):
     ) -> None:
         super().__init__(config, normalization, freeze=config.freeze_encoder)
         num_tokens = len(self.encoder.token_faces)
-        num_features = NUM_SUMMARY_FEATURES if config.physics_skip else 0
+        num_features = self.encoder.num_features
         self.scales = {name: scale for name, scale in (scales or {}).items() if name in ANCHORS}
         self.heads = nn.ModuleDict(
             {

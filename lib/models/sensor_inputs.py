@@ -1,5 +1,6 @@
 """Sensors as network inputs: features of each sensor, and the images of the faces."""
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
@@ -7,7 +8,7 @@ from torch.nn import functional
 from lib.data.normalization import Normalization
 from lib.geometry.faces import rectangular_face, staggered_face
 from lib.geometry.outer_grid import FINE_SHAPE, outer_grid
-from lib.geometry.sensors import NUM_SENSORS
+from lib.geometry.sensors import NUM_SENSORS, IndexArray
 from lib.nn.precise import in_float32
 
 NUM_FEATURES = 4
@@ -46,6 +47,17 @@ class SensorFeatures(nn.Module):
         return torch.cat([torch.where(valid, x, self.sentinels), valid.to(x.dtype)], dim=-1)
 
 
+def consecutive(sensor_ids: IndexArray) -> slice | None:
+    """Return the slice that consecutive ids are, or None if they are not."""
+    first, count = int(sensor_ids[0]), len(sensor_ids)
+    return slice(first, first + count) if np.array_equal(sensor_ids, np.arange(first, first + count)) else None
+
+
+def pick(features: Tensor, sensor_ids: Tensor, run: slice | None) -> Tensor:
+    """Return the features of some sensors, shape (B, K, C), from (B, 4760, C): where they are in a row, not copied."""
+    return features.index_select(1, sensor_ids) if run is None else features[:, run]
+
+
 class RectangularImage(nn.Module):
     """Arranges the sensors of a rectangular lattice as an image.
 
@@ -59,11 +71,12 @@ class RectangularImage(nn.Module):
         super().__init__()
         face = rectangular_face(name)
         self.shape = face.shape
+        self.run = consecutive(face.sensor_ids.flatten())
         self.register_buffer("sensor_ids", torch.as_tensor(face.sensor_ids.flatten()), persistent=False)
 
     def forward(self, features: Tensor) -> Tensor:
         """Return (B, H, W, C) from sensors of shape (B, 4760, C)."""
-        return features.index_select(1, self.sensor_ids).unflatten(1, self.shape)
+        return pick(features, self.sensor_ids, self.run).unflatten(1, self.shape)
 
 
 class StaggeredSensors(nn.Module):
@@ -77,11 +90,13 @@ class StaggeredSensors(nn.Module):
 
     def __init__(self, name: str) -> None:
         super().__init__()
-        self.register_buffer("sensor_ids", torch.as_tensor(staggered_face(name).sensor_ids), persistent=False)
+        sensor_ids = staggered_face(name).sensor_ids
+        self.run = consecutive(sensor_ids)
+        self.register_buffer("sensor_ids", torch.as_tensor(sensor_ids), persistent=False)
 
     def forward(self, features: Tensor) -> Tensor:
         """Return (B, 73, C) from sensors of shape (B, 4760, C)."""
-        return features.index_select(1, self.sensor_ids)
+        return pick(features, self.sensor_ids, self.run)
 
 
 class OuterImage(nn.Module):

@@ -70,6 +70,8 @@ def test_evaluation_repeats_itself_and_training_does_not(tiny, normalization, ev
         {"outer_mode": "split", "outer_fine_pool": None},
         {"stage_dims": (4, 12)},
         {"stage_depths": (1, 2)},
+        {"stage_depths": (0, 0)},
+        {"point_fit": True},
         {"inner_patch": 2},
         {"encoder_dim": 32},
         {"num_heads": 4},
@@ -87,6 +89,13 @@ def test_every_option_changes_the_encoder(option, tiny, normalization, events, a
     other = awakened(Encoder(EncoderConfig(**tiny | option), normalization)).eval()
     same_weights = [p.shape for p in plain.parameters()] == [p.shape for p in other.parameters()]
     assert not same_weights or not torch.allclose(plain(*events), other(*events))
+
+
+def test_the_summary_is_not_rounded_to_bfloat16(tiny, normalization, events) -> None:
+    encoder = Encoder(EncoderConfig(**tiny | {"point_fit": True}), normalization)
+    exact = encoder.encode(*events).summary
+    with torch.autocast("cpu", torch.bfloat16):
+        assert torch.equal(encoder.encode(*events).summary.features, exact.features)
 
 
 def test_index_maps_are_buffers_but_not_weights(tiny, normalization) -> None:

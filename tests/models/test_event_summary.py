@@ -10,9 +10,9 @@ from lib.geometry.sensors import nominal_sensors
 from lib.models.event_summary import NUM_SUMMARY_FEATURES, Summarizer, face_moments
 
 
-def summarize(npho, time, scheme="log1p"):
+def summarize(npho, time, scheme="log1p", *, fit=False):
     normalization = Normalization.from_config(NormalizationConfig(npho_scheme=scheme))
-    return Summarizer(17, normalization)(*normalization.apply(npho, time))
+    return Summarizer(17, normalization, fit=fit)(*normalization.apply(npho, time))
 
 
 def test_moments_are_sums_centroids_and_squares_of_each_face() -> None:
@@ -34,7 +34,8 @@ def test_moments_are_sums_centroids_and_squares_of_each_face() -> None:
 def test_whatever_comes_the_summary_is_finite(scheme, npho, time) -> None:
     summary = summarize(torch.full((2, 4760), npho), torch.full((2, 4760), time), scheme)
     assert summary.features.shape == (2, NUM_SUMMARY_FEATURES)
-    for part in (summary.features, summary.photons, summary.uvw, summary.time, summary.image):
+    fitted = summarize(torch.full((2, 4760), npho), torch.full((2, 4760), time), scheme, fit=True)
+    for part in (*summary[:4], summary.image, *fitted[:4], fitted.image, *fitted.fitted):
         assert torch.isfinite(part).all()
 
 

@@ -10,11 +10,11 @@ from lib.models.fovea import FoveaNetwork
 from lib.nn.drop_path import DropPath
 
 
-@pytest.mark.parametrize("settings", [{"patch": 1}, {"patch": 3}, {"depths": (0, 0)}, {"num_dense": 0}])
+@pytest.mark.parametrize("settings", [{"patch": 1}, {"patch": 3}, {"depths": (0, 0)}, {"num_dense": 0}, {"fit": True}])
 def test_each_pixel_of_the_window_reaches_the_token_and_no_other_sensor(settings, normalization, awakened) -> None:
     options = {"patch": 2, "dims": (4, 8), "depths": (1, 1), "num_dense": 1} | settings
     network = awakened(FoveaNetwork(9, token_dim=8, drop_path_rate=0.0, **options))
-    summarize = Summarizer(9, normalization)
+    summarize = Summarizer(9, normalization, fit=options.get("fit", False))
     generator = torch.Generator().manual_seed(0)
     npho = torch.rand(1, 4760, generator=generator) * 1000.0 + 10.0
     x, valid = normalization.apply(npho, torch.full((1, 4760), 1e10))
@@ -39,6 +39,18 @@ def test_twice_the_light_is_told_beside_the_pattern_alone(normalization) -> None
     with torch.no_grad():
         shift = torch.log(torch.tensor(2.0)) * network.place.weight[:, 3]
         torch.testing.assert_close(network(twice) - network(once), shift[None], rtol=1e-3, atol=1e-4)
+
+
+def test_what_a_fitted_point_leaves_over_reaches_the_token(normalization, awakened) -> None:
+    network = awakened(
+        FoveaNetwork(9, patch=1, dims=(4,), depths=(0,), num_dense=0, token_dim=8, drop_path_rate=0.0, fit=True)
+    )
+    npho, time = torch.rand(1, 4760) * 1000.0 + 200.0, torch.full((1, 4760), 1e10)
+    summary = Summarizer(9, normalization, fit=True)(*normalization.apply(npho, time))
+    for name in ("uvw", "wide", "root_photons", "residuals"):
+        part = getattr(summary.fitted, name).clone().requires_grad_()
+        network(summary._replace(fitted=summary.fitted._replace(**{name: part}))).square().sum().backward()
+        assert (part.grad != 0).all()
 
 
 def test_a_window_of_any_size_fits_into_the_encoder(tiny, normalization, events) -> None:

@@ -1,0 +1,217 @@
+"""A point source fitted to the window around the brightest place, inside the network's graph."""
+
+import math
+from typing import Final, NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from lib.baselines.position_fit import (
+    ACCEPTED_SLOPE,
+    HALF_SENSOR,
+    LEAST_ACCEPTED,
+    LEAST_HEIGHT,
+    LIGHT_PATH,
+    MODEL_ERROR,
+    NOISE,
+    VARIANCE_PER_PHOTON,
+)
+from lib.geometry.sensors import REFERENCE_RADIUS
+from lib.models.window import U_PITCH, V_PITCH, Window
+
+NUM_FIT_FEATURES: Final = 7
+# Sensors on each side of the brightest one: the core of the spot, whose light comes from where the shower begins, and
+# its surroundings, which see more of the rest.
+_NEAR, _WIDE = 2, 4
+_NEAR_STEPS, _WIDE_STEPS = 2, 1
+_MAX_STEP = 1.0  # cm
+_DEPTHS = (0.3, 25.0)  # cm
+_DAMPING = 1.05
+_TINY = 1e-6
+# Statistical error of the root of a count, whatever the count.
+_ROOT_ERROR = 0.5 * math.sqrt(VARIANCE_PER_PHOTON)
+_TYPICAL_LOG_ROOT = 5.5
+
+
+class FittedPoint(NamedTuple):
+    """What the fit says.
+
+    Attributes:
+        uvw: The point whose light the 5 x 5 brightest sensors see, cm, shape (B, 3).
+        wide: The same for 9 x 9 sensors; where it differs, the shower is longer than a point.
+        root_photons: Root of the photons per steradian that the point sends out, shape (B, 1).
+        residuals: Roots of the counts of all pixels less those of the point's light, in statistical errors; 0 where
+            nothing was measured; shape (B, side^2).
+    """
+
+    uvw: Tensor
+    wide: Tensor
+    root_photons: Tensor
+    residuals: Tensor
+
+    def features(self, window: Window) -> Tensor:
+        """Return the point relative to the window in numbers of order one, shape (B, 7)."""
+        across = self.uvw[:, :2] - window.uv
+        amount = torch.log(self.root_photons.clamp_min(1.0)) - _TYPICAL_LOG_ROOT
+        return torch.cat([across, torch.log(self.uvw[:, 2:]) - 1.0, self.wide - self.uvw, amount], dim=1)
+
+
+class PointFit(nn.Module):
+    """Gauss-Newton steps from the rough point, on the roots of the counts; has no weights.
+
+    What ``lib.baselines.position_fit`` does until it rests, for a few steps and with the same model of the light. The
+    shower is no point, and what is left over tells how: a network learns from that far sooner than from the light
+    itself, most of whose pattern says where the source is.
+
+    Args:
+        side: Side of the window.
+    """
+
+    rows: Tensor
+    columns: Tensor
+    near: Tensor
+    surroundings: Tensor
+
+    def __init__(self, side: int) -> None:
+        super().__init__()
+        steps = torch.arange(side, dtype=torch.float32) - side // 2
+        rows, columns = steps.repeat_interleave(side), steps.repeat(side)
+        distance = torch.maximum(rows.abs(), columns.abs())
+        self.register_buffer("rows", rows, persistent=False)
+        self.register_buffer("columns", columns, persistent=False)
+        for name, reach in (("near", _NEAR), ("surroundings", _WIDE)):
+            self.register_buffer(name, torch.nonzero(distance <= reach)[:, 0], persistent=False)
+
+    def forward(self, photons: Tensor, measured: Tensor, start: Tensor, window: Window) -> FittedPoint:
+        """Fit the points.
+
+        Args:
+            photons: Of the window's pixels, shape (B, side^2).
+            measured: 1 where they were measured, else 0, same shape.
+            start: Rough points, cm, shape (B, 3).
+            window: Where the pixels lie.
+        """
+        roots = torch.sqrt(photons + _TINY)
+        place = torch.stack([window.uv[:, :1] + U_PITCH * self.columns, window.uv[:, 1:] - V_PITCH * self.rows], dim=2)
+        pixels = _Pixels(place, roots, measured, _inverse_variance(photons) * measured)
+        near = self._fit(pixels.some(self.near), start, _NEAR_STEPS)
+        wide = self._fit(pixels.some(self.surroundings), near, _WIDE_STEPS)
+        light = _PointLight.of(pixels.place, near)
+        root_photons = pixels.amount(light.root, measured)
+        residuals = measured * (roots - root_photons * light.root) / _ROOT_ERROR
+        return FittedPoint(near, wide, root_photons, residuals)
+
+    @staticmethod
+    def _fit(pixels: "_Pixels", uvw: Tensor, num_steps: int) -> Tensor:
+        for _ in range(num_steps):
+            moved = uvw + pixels.step(_PointLight.of(pixels.place, uvw))
+            uvw = torch.cat([moved[:, :2], moved[:, 2:].clamp(*_DEPTHS)], dim=1)
+        return uvw
+
+
+class _PointLight(NamedTuple):
+    """Light of points as pixels see it.
+
+    Attributes:
+        root: Root of the photons for one photon per steradian, shape (B, K).
+        slopes: Derivatives of the solid angle's logarithm along u, v, w, 1/cm, each of shape (B, K).
+    """
+
+    root: Tensor
+    slopes: tuple[Tensor, Tensor, Tensor]
+
+    @staticmethod
+    def of(place: Tensor, uvw: Tensor) -> "_PointLight":
+        """Return the light of points (B, 3) at pixels of places (B, K, 2) in u and v, cm."""
+        u, v, w = uvw.split(1, dim=1)
+        radius, turn = REFERENCE_RADIUS + w, (v - place[..., 1]) / REFERENCE_RADIUS
+        height = (radius * torch.cos(turn) - REFERENCE_RADIUS).clamp_min(LEAST_HEIGHT)
+        x, y = u - place[..., 0], radius * torch.sin(turn)
+        angle, slopes = _solid_angle(x, y, height)
+        angle = angle.clamp_min(_TINY)
+        distance = torch.sqrt(x * x + y * y + height * height)
+        accepted = LEAST_ACCEPTED + ACCEPTED_SLOPE * height / distance
+        root = torch.sqrt(angle * accepted.clamp_max(1.0) * torch.exp(distance * (-1.0 / LIGHT_PATH)))
+        return _PointLight(root, (slopes[0] / angle, slopes[1] / angle, slopes[2] / angle))
+
+
+class _Pixels(NamedTuple):
+    """Pixels of windows.
+
+    Attributes:
+        place: u and v in cm, shape (B, K, 2).
+        roots: Of their counts, shape (B, K).
+        measured: 1 or 0, shape (B, K).
+        weight: Inverse variance of the roots, 0 where nothing was measured, shape (B, K).
+    """
+
+    place: Tensor
+    roots: Tensor
+    measured: Tensor
+    weight: Tensor
+
+    def some(self, chosen: Tensor) -> "_Pixels":
+        """Return those of some numbers."""
+        return _Pixels(*(values.index_select(1, chosen) for values in self))
+
+    def amount(self, root: Tensor, weight: Tensor) -> Tensor:
+        """Return the factor of the light's roots (B, K) that fits best, shape (B, 1)."""
+        norm = _sum(weight * root * root)
+        return _sum(weight * root * self.roots) / norm.clamp_min(_TINY)
+
+    def step(self, light: _PointLight) -> Tensor:
+        """Return the damped Gauss-Newton step of the points, cm, shape (B, 3)."""
+        model = self.amount(light.root, self.weight) * light.root
+        residual = self.weight * (self.roots - model)
+        norm = _sum(self.weight * model * model).clamp_min(_TINY)
+        # Less what a change of the amount of light does as well, so that three unknowns are left.
+        columns = [0.5 * model * slope for slope in light.slopes]
+        columns = [one - model * (_sum(self.weight * model * one) / norm) for one in columns]
+        weighted = [self.weight * one for one in columns]
+        curvature = [[_sum(weighted[i] * columns[j]) for j in range(3)] for i in range(3)]
+        for i in range(3):
+            curvature[i][i] = curvature[i][i] * _DAMPING + _TINY
+        return _solve(curvature, [_sum(residual * one) for one in columns]).clamp(-_MAX_STEP, _MAX_STEP)
+
+
+def _inverse_variance(photons: Tensor) -> Tensor:
+    """Return that of the roots of counts."""
+    noise = 0.25 * NOISE**2 / photons.clamp_min(100.0)
+    return 1.0 / (_ROOT_ERROR**2 + (0.5 * MODEL_ERROR) ** 2 * photons + noise)
+
+
+def _solid_angle(x: Tensor, y: Tensor, height: Tensor) -> tuple[Tensor, tuple[Tensor, Tensor, Tensor]]:
+    """Return the solid angle of a sensor in sr and its derivatives along x, y and height.
+
+    The closed form of a corner, arctan(ab / (h r)) with r^2 = a^2 + b^2 + h^2, as in
+    ``lib.geometry.solid_angle.rectangle_solid_angle``, and what differentiating it gives.
+    """
+    total, along_x, along_y, along_h = (torch.zeros_like(x) for _ in range(4))
+    squared = height * height
+    for sign_x in (-1.0, 1.0):
+        a = sign_x * HALF_SENSOR - x
+        for sign_y in (-1.0, 1.0):
+            b, sign = sign_y * HALF_SENSOR - y, sign_x * sign_y
+            a_h, b_h = a * a + squared, b * b + squared
+            r = torch.sqrt(a_h + b * b)
+            total = total + sign * torch.atan(a * b / (height * r))
+            along_x = along_x - sign * b * height / (a_h * r)
+            along_y = along_y - sign * a * height / (b_h * r)
+            along_h = along_h - sign * a * b * (r * r + squared) / (a_h * b_h * r)
+    return total, (along_x, along_y, along_h)
+
+
+def _solve(matrix: list[list[Tensor]], right: list[Tensor]) -> Tensor:
+    """Return the solutions of three equations each by Cramer's rule, shape (B, 3), for elements of shape (B, 1)."""
+    (a, b, c), (_, d, e), (_, _, f) = matrix  # symmetric
+    minors = [[d * f - e * e, c * e - b * f, b * e - c * d], [a * f - c * c, b * c - a * e], [a * d - b * b]]
+    (m00, m01, m02), (m11, m12), (m22,) = minors
+    determinant = (a * m00 + b * m01 + c * m02).clamp_min(_TINY**3)
+    x, y, z = right
+    solution = [m00 * x + m01 * y + m02 * z, m01 * x + m11 * y + m12 * z, m02 * x + m12 * y + m22 * z]
+    return torch.cat(solution, dim=1) / determinant
+
+
+def _sum(values: Tensor) -> Tensor:
+    """Return the sum over pixels, shape (B, 1)."""
+    return values.sum(dim=1, keepdim=True)
