@@ -27,6 +27,9 @@ _NEAR_STEPS, _WIDE_STEPS = 2, 1
 _MAX_STEP = 1.0  # cm
 _DEPTHS = (0.3, 25.0)  # cm
 _DAMPING = 1.05
+# The rough point is right to some centimetres, 1/cm^2. Where light from everywhere says less than that, the last bits
+# of sums would decide.
+_PRIOR = 0.25
 _TINY = 1e-6
 # Statistical error of the root of a count, whatever the count.
 _ROOT_ERROR = 0.5 * math.sqrt(VARIANCE_PER_PHOTON)
@@ -170,7 +173,7 @@ class _Pixels(NamedTuple):
         weighted = [self.weight * one for one in columns]
         curvature = [[_sum(weighted[i] * columns[j]) for j in range(3)] for i in range(3)]
         for i in range(3):
-            curvature[i][i] = curvature[i][i] * _DAMPING + _TINY
+            curvature[i][i] = curvature[i][i] * _DAMPING + _PRIOR
         return _solve(curvature, [_sum(residual * one) for one in columns]).clamp(-_MAX_STEP, _MAX_STEP)
 
 

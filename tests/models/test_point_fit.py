@@ -8,7 +8,7 @@ from lib.baselines.position_fit import PointFit as PointSources
 from lib.baselines.position_fit import expected_photons
 from lib.geometry.sensors import NUM_MPPC
 from lib.geometry.solid_angle import rectangle_solid_angle
-from lib.models.point_fit import _TINY, NUM_FIT_FEATURES, PointFit, _solid_angle, _solve
+from lib.models.point_fit import NUM_FIT_FEATURES, PointFit, _solid_angle, _solve
 from lib.models.window import BrightestWindow
 
 UVW = [(0.4, 0.2, 1.0), (5.3, -20.4, 3.0), (-12.2, 41.7, 8.0), (23.0, -66.0, 2.0)]
@@ -109,5 +109,5 @@ def test_three_equations_are_solved() -> None:
     found = _solve(elements, list(right.split(1, dim=1)))
     torch.testing.assert_close(found, torch.linalg.solve(matrix, right))
     nothing = torch.zeros(1, 1)
-    empty = [[nothing + _TINY * (i == j) for j in range(3)] for i in range(3)]
+    empty = [[nothing + 1e-6 * (i == j) for j in range(3)] for i in range(3)]
     assert _solve(empty, [nothing] * 3).tolist() == [[0.0] * 3]

@@ -72,7 +72,8 @@ class Distribution:
         middle = self._middles(filled)
         inner, outer = middle / (1.0 + self.accuracy), middle / (1.0 - self.accuracy)
         low, high = np.minimum(inner, outer), np.maximum(inner, outer)
-        width = np.maximum(high - low, np.finfo(np.float64).tiny)
+        # The bin around zero has no width here: an edge lies on either side of it.
+        width = np.where(high > low, high - low, _SMALLEST)
         below = np.clip((edges[:, None] - low) / width, 0.0, 1.0) @ self._counts[filled].astype(np.float64)
         return np.diff(below)
 
