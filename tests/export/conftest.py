@@ -33,7 +33,6 @@ TINY = {
     "num_heads": 2,
     "dim_feedforward": 16,
     "num_fusion_layers": 1,
-    "point_fit": True,
 }
 TASKS = TasksConfig(
     angle=TaskConfig(),
