@@ -32,7 +32,7 @@ from lib.evaluation.predictors import open_predictor
 from lib.evaluation.raw_events import RawEvents
 from lib.evaluation.restoration.dead_patterns import draw_clusters, draw_sensors
 from lib.evaluation.restoration.restoration_scores import DECADES, ScoredSensors
-from lib.evaluation.restoration.restored_resolution import EXPECTED, LIGHT, NOT_RESTORED, WHOLE, resolutions_with_dead
+from lib.evaluation.restoration.restored_resolution import EXPECTED, LIGHT, NOT_RESTORED, WHOLE, costs_of_dead
 from lib.evaluation.restoration.restorer import ConventionalRestorer, Restorer, open_restorer
 from lib.evaluation.restoration.stream_rate import rows_per_second
 from lib.evaluation.statistics.resolution import ResolutionSummary
@@ -137,7 +137,7 @@ def measure(options: argparse.Namespace, folder: Path, scratch: Path) -> Iterato
     rate = rows_per_second(scratch, Normalization.from_config(NormalizationConfig()), STREAMED_ROWS, _clock(options))
     yield BenchmarkRow("rows_per_s", rate, "1/s", None, 300_000.0, STREAMED_ROWS)
     if options.regressor is not None:
-        yield from costs_of_dead(options.regressor, model, folder, options.seed)
+        yield from with_dead_channels(options.regressor, model, folder, options.seed)
 
 
 def score(model: Restorer, folder: Path, seed: int) -> Iterator[BenchmarkRow]:
@@ -152,7 +152,7 @@ def _test_config(folder: Path) -> DataConfig:
     return DataConfig(train_path=test, val_path=test, batch_size=200)
 
 
-def costs_of_dead(regressor: Path, model: Restorer, folder: Path, seed: int) -> Iterator[BenchmarkRow]:
+def with_dead_channels(regressor: Path, model: Restorer, folder: Path, seed: int) -> Iterator[BenchmarkRow]:
     """Yield the resolutions of a regressor with dead channels: restored by the model, the mean, not at all, exactly."""
     predictor = open_predictor(regressor, choose_device())
     events = RawEvents(
@@ -165,12 +165,14 @@ def costs_of_dead(regressor: Path, model: Restorer, folder: Path, seed: int) -> 
         "clusters": draw_clusters(rng, NUM_CLUSTERS),
     }
     for pattern, dead in patterns.items():
-        found = resolutions_with_dead(predictor, events, dead, [model, CONVENTIONAL[0]])
+        found = costs_of_dead(predictor, events, dead, [model, CONVENTIONAL[0]])
         for variant, suffix in ((model.name, ""), *VARIANTS.items()):
-            for summary, whole in zip(found[variant], found[WHOLE], strict=True):
+            for summary, whole in zip(found.resolutions[variant], found.resolutions[WHOLE], strict=True):
                 name = f"{summary.name}_with_{pattern}{suffix}"
                 (value, error), (reference, _) = _width(summary), _width(whole)
                 yield BenchmarkRow(name, value, summary.unit, error, reference, summary.num_events)
+            for name, moved in found.movements[variant].items():
+                yield BenchmarkRow(f"{name}_moved_by_{pattern}{suffix}", moved, "of its 68 %")
 
 
 def _width(summary: ResolutionSummary) -> tuple[float, float]:

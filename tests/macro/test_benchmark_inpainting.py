@@ -61,6 +61,7 @@ def test_a_regressor_shows_what_dead_channels_cost(
     names = {f"{quantity}_with_{dead}{how}" for quantity in ("energy", "u", "v", "w", "distance")
              for dead in ("88_dead", "400_dead", "clusters")
              for how in ("", ".neighbours", ".raw", ".expected")}  # fmt: skip
+    names |= {f"{quantity}_moved_by_400_dead{how}" for quantity in ("energy", "w") for how in ("", ".expected")}
     assert names <= set(found)
     assert {found[f"energy_with_{dead}"]["reference"] for dead in ("88_dead", "clusters")} == {
         found["energy_with_400_dead.raw"]["reference"]

@@ -11,7 +11,7 @@ from torch import Tensor
 from lib.baselines.dead_channels import Restored
 from lib.data.branches import INVALID_ABOVE
 from lib.evaluation.raw_events import RawBatch
-from lib.evaluation.restoration.restored_resolution import resolutions_with_dead
+from lib.evaluation.restoration.restored_resolution import costs_of_dead
 from lib.evaluation.restoration.restorer import ConventionalRestorer
 
 RNG = np.random.default_rng(0)
@@ -55,7 +55,7 @@ class Doubles:
 
 def test_each_variant_sees_its_own_readings() -> None:
     dead = np.arange(4760) % 10 == 0
-    found = resolutions_with_dead(Sum(), Events(), dead, [ConventionalRestorer("neighbours"), Doubles()])  # type: ignore[arg-type]
+    found = costs_of_dead(Sum(), Events(), dead, [ConventionalRestorer("neighbours"), Doubles()]).resolutions  # type: ignore[arg-type]
     assert list(found) == ["whole", "not_restored", "neighbours", "doubles"]
     assert [one.name for one in found["whole"]] == ["energy"], "what the sensors do not tell is left out"
     sizes = {name: one.quantile.value for name, (one,) in found.items()}
@@ -68,8 +68,28 @@ def test_each_variant_sees_its_own_readings() -> None:
 
 def test_the_expected_light_stands_beside_the_restorers_where_it_is_known() -> None:
     dead = np.arange(4760) % 10 == 0
-    found = resolutions_with_dead(Sum(), EventsOfKnownLight(), dead, [Doubles()])  # type: ignore[arg-type]
+    found = costs_of_dead(Sum(), EventsOfKnownLight(), dead, [Doubles()]).resolutions  # type: ignore[arg-type]
     assert list(found) == ["whole", "not_restored", "doubles", "expected"]
     # Per cent: a tenth of the light is 1 % less.
     assert found["expected"][0].quantile.value == pytest.approx(0.1, rel=1e-3)
     assert [one.name for one in found["expected"]] == ["energy"]
+
+
+class Blurred(Sum):
+    """Adds up what was measured, with errors of 1 % that are those of the event; a dead channel counts as 0.1 %."""
+
+    def predict(self, npho: Tensor, time: Tensor) -> dict[str, np.ndarray]:
+        missing = (npho >= INVALID_ABOVE).double().sum(dim=1).numpy()
+        rows = np.arange(len(npho))
+        total = npho[:, -1:].double().numpy() / 1e4
+        sign = np.where(rows % 2, 1.0, -1.0)[:, None]
+        return {"energy": total * (1 + 0.01 * sign + 0.001 * missing[:, None] * np.where(rows % 4 > 1, 1, -1)[:, None])}
+
+
+def test_movements_are_those_of_each_event_over_the_residuals_with_all_channels() -> None:
+    dead = np.arange(4760) == 7
+    found = costs_of_dead(Blurred(), Events(), dead, [Doubles()]).movements  # type: ignore[arg-type]
+    # Errors of 1 % with either sign, to which one dead channel adds or from which it takes 0.1 %.
+    assert found["not_restored"] == {"energy": pytest.approx(0.1, rel=1e-3)}
+    assert found["whole"] == {"energy": 0.0}
+    assert found["doubles"] == {"energy": pytest.approx(0.0, abs=1e-6)}
