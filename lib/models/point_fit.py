@@ -31,6 +31,7 @@ _DAMPING = 1.05
 # of sums would decide.
 _PRIOR = 0.25
 _TINY = 1e-6
+_SMALLEST = 1e-30
 # Statistical error of the root of a count, whatever the count.
 _ROOT_ERROR = 0.5 * math.sqrt(VARIANCE_PER_PHOTON)
 _TYPICAL_LOG_ROOT = 5.5
@@ -128,7 +129,8 @@ class _PointLight(NamedTuple):
         """Return the light of points (B, 3) at pixels of places (B, K, 2) in u and v, cm."""
         u, v, w = uvw.split(1, dim=1)
         radius, turn = REFERENCE_RADIUS + w, (v - place[..., 1]) / REFERENCE_RADIUS
-        height = (radius * torch.cos(turn) - REFERENCE_RADIUS).clamp_min(LEAST_HEIGHT)
+        # radius cos(turn) - REFERENCE_RADIUS, but some hundredth of the radius must not be left of two whole ones.
+        height = (w - 2.0 * radius * torch.sin(0.5 * turn).square()).clamp_min(LEAST_HEIGHT)
         x, y = u - place[..., 0], radius * torch.sin(turn)
         angle, slopes = _solid_angle(x, y, height)
         angle = angle.clamp_min(_TINY)
@@ -187,9 +189,14 @@ def _solid_angle(x: Tensor, y: Tensor, height: Tensor) -> tuple[Tensor, tuple[Te
     """Return the solid angle of a sensor in sr and its derivatives along x, y and height.
 
     The closed form of a corner, arctan(ab / (h r)) with r^2 = a^2 + b^2 + h^2, as in
-    ``lib.geometry.solid_angle.rectangle_solid_angle``, and what differentiating it gives.
+    ``lib.geometry.solid_angle.rectangle_solid_angle``, and what differentiating it gives. Far from the sensor the four
+    corners cancel to some thousandths. They are therefore added in double precision: the arctangents as the angle of a
+    product of complex numbers h r + i a b, of which a single one is taken in the end.
     """
-    total, along_x, along_y, along_h = (torch.zeros_like(x) for _ in range(4))
+    precision = x.dtype
+    x, y, height = x.double(), y.double(), height.double()
+    along_x, along_y, along_h = (torch.zeros_like(x) for _ in range(3))
+    real, imaginary = torch.ones_like(x), torch.zeros_like(x)
     squared = height * height
     for sign_x in (-1.0, 1.0):
         a = sign_x * HALF_SENSOR - x
@@ -197,11 +204,16 @@ def _solid_angle(x: Tensor, y: Tensor, height: Tensor) -> tuple[Tensor, tuple[Te
             b, sign = sign_y * HALF_SENSOR - y, sign_x * sign_y
             a_h, b_h = a * a + squared, b * b + squared
             r = torch.sqrt(a_h + b * b)
-            total = total + sign * torch.atan(a * b / (height * r))
+            across, along = height * r, sign * a * b
+            real, imaginary = real * across - imaginary * along, real * along + imaginary * across
             along_x = along_x - sign * b * height / (a_h * r)
             along_y = along_y - sign * a * height / (b_h * r)
-            along_h = along_h - sign * a * b * (r * r + squared) / (a_h * b_h * r)
-    return total, (along_x, along_y, along_h)
+            along_h = along_h - along * (r * r + squared) / (a_h * b_h * r)
+    size = torch.sqrt(real * real + imaginary * imaginary)
+    half = torch.atan((imaginary / (size + real).clamp_min(_SMALLEST)).to(precision))
+    # A sensor is seen under up to 2 pi; twice an arctangent ends at pi.
+    angle = 2.0 * torch.where(imaginary < 0, half + math.pi, half)
+    return angle, (along_x.to(precision), along_y.to(precision), along_h.to(precision))
 
 
 def _solve(matrix: list[list[Tensor]], right: list[Tensor]) -> Tensor:

@@ -33,6 +33,7 @@ TINY = {
     "num_heads": 2,
     "dim_feedforward": 16,
     "num_fusion_layers": 1,
+    "point_fit": True,
 }
 TASKS = TasksConfig(
     angle=TaskConfig(),

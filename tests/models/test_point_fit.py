@@ -101,6 +101,23 @@ def test_slopes_are_those_of_the_solid_angle() -> None:
         torch.testing.assert_close(found, wanted, rtol=1e-9, atol=1e-12)
 
 
+def test_far_sensors_keep_their_digits_in_single_precision() -> None:
+    x, y, height = torch.rand(3, 200) * torch.tensor([[20.0], [20.0], [10.0]]) + torch.tensor([[0.0], [0.0], [0.3]])
+    angle, slopes = _solid_angle(x, y, height)
+    exact, exact_slopes = _solid_angle(x.double(), y.double(), height.double())
+    assert angle.dtype == torch.float32
+    torch.testing.assert_close(angle.double(), exact, rtol=3e-7, atol=0.0)
+    for found, wanted in zip(slopes, exact_slopes, strict=True):
+        torch.testing.assert_close(found.double(), wanted, rtol=1e-6, atol=0.0)
+
+
+def test_a_sensor_just_below_is_seen_under_more_than_half_a_sphere_s_half() -> None:
+    exact = rectangle_solid_angle(*(np.array([end]) for end in (-0.615, 0.615, -0.615, 0.615)), np.array([0.1]))
+    assert exact > np.pi
+    angle, _ = _solid_angle(*(torch.tensor([place]) for place in (0.0, 0.0, 0.1)))
+    np.testing.assert_allclose(angle.numpy(), exact, rtol=1e-6)
+
+
 def test_three_equations_are_solved() -> None:
     root = torch.randn(20, 3, 3, dtype=torch.float64)
     matrix = root @ root.mT + 0.1 * torch.eye(3)
