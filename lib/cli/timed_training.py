@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Generic, TypeVar
 
+from torch import nn
+
 from lib.cli.assembly import assemble
 from lib.cli.schemas import InpainterConfig, MaeConfig, RegressorConfig
 from lib.data.batch import EventBatch
@@ -25,9 +27,14 @@ from lib.training.trainer import InterruptedEpochError, Trainer
 logger = logging.getLogger(__name__)
 
 Clock = Callable[[], float]
+Form = Callable[[nn.Module], nn.Module]
 C = TypeVar("C", RegressorConfig, MaeConfig, InpainterConfig)
 
 _WARM_STEPS, _TIMED_STEPS = 5, 80
+
+
+def _as_built(model: nn.Module) -> nn.Module:
+    return model
 
 
 def processor_clock(cores: int) -> Clock:
@@ -43,11 +50,13 @@ class TimedTraining(Generic[C]):
         trainer: With the trained model.
         config: As it was trained, epochs included.
         seconds: Time that it took.
+        metrics: Of the last validation.
     """
 
     trainer: Trainer[EventBatch]
     config: C
     seconds: float
+    metrics: dict[str, float]
 
 
 def save_trained(training: TimedTraining[C], path: Path) -> None:
@@ -97,7 +106,7 @@ class _EarlyEnd:
         return self._stream.epoch(epoch, first_batch)
 
 
-def train_within(config: C, seconds: float, clock: Clock) -> TimedTraining[C]:
+def train_within(config: C, seconds: float, clock: Clock, *, form: Form = _as_built) -> TimedTraining[C]:
     """Train for as many steps as fit into a time, by the speed of the first ones, in epochs of equal length.
 
     The schedule ends with the time, whatever the number of events: with time for 3.4 epochs, 4 are trained that end
@@ -107,11 +116,12 @@ def train_within(config: C, seconds: float, clock: Clock) -> TimedTraining[C]:
         config: What is trained; its number of epochs is not used.
         seconds: Time of all steps and validations together.
         clock: By which it is measured.
+        form: Puts the fresh model into another form, with the same weights.
 
     Raises:
         ConfigError: If not a single step fits, or an epoch has too few to be timed.
     """
-    trial, train = _trainer(config)
+    trial, train = _trainer(config, form)
     watch = _StepClock(clock)
     with suppress(InterruptedEpochError):
         trial.run_epoch(watch)
@@ -132,26 +142,26 @@ def train_within(config: C, seconds: float, clock: Clock) -> TimedTraining[C]:
     shortened = None if warmup is None else min(warmup, float(epochs))
     training = config.training.model_copy(update={"epochs": epochs, "warmup_epochs": shortened})
     final = config.model_copy(update={"training": training})
-    trainer, _ = _trainer(final, batches=steps // epochs * config.training.grad_accum_steps)
-    begin = clock()
+    trainer, _ = _trainer(final, form, batches=steps // epochs * config.training.grad_accum_steps)
+    begin, metrics = clock(), dict[str, float]()
     for _ in range(epochs):
         metrics = trainer.run_epoch()
         logger.info("epoch %d: val/loss %.4g", trainer.progress.epochs_done, metrics["val/loss"])
-    return TimedTraining(trainer, final, clock() - begin)
+    return TimedTraining(trainer, final, clock() - begin, metrics)
 
 
-def _trainer(config: C, batches: int | None = None) -> tuple[Trainer[EventBatch], BatchStream[EventBatch]]:
+def _trainer(config: C, form: Form, batches: int | None = None) -> tuple[Trainer[EventBatch], BatchStream[EventBatch]]:
     """Return a fresh trainer and what it trains on: all events in each epoch, or the first batches of its order."""
     normalization = Normalization.from_config(config.normalization)
     seed_initialization(config.training.seed)
     parts = assemble(config, normalization)
-    parts.model.to(choose_device(config.training.cpu_threads))
+    model = form(parts.model).to(choose_device(config.training.cpu_threads))
     truth, seed = parts.task.truth_branches, config.training.seed
     train: BatchStream[EventBatch] = open_stream(config.data, normalization, truth, split="train", seed=seed)
     if batches is not None:
         train = _EarlyEnd(train, batches)
     trainer = Trainer[EventBatch](
-        parts.model,
+        model,
         parts.task,
         train=train,
         validation=open_stream(config.data, normalization, truth, split="validation", seed=seed),
