@@ -3,6 +3,7 @@
 import math
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from lib.check import main as check
@@ -23,6 +24,8 @@ def load_small(path: Path, folder: Path) -> TrainingConfiguration:
         events = make_events(4, first_event=first)
         # Nanoseconds, as in any file: likelihoods of a second are no numbers.
         events["timeTruth"] *= 1e-9
+        # What the simulation writes on request, and some trainings compare with.
+        events["nphoExpected"] = np.full_like(events["npho"], 60.0)
         write_root(folder / name, events)
     data = {"train_path": folder / "train.root", "val_path": folder / "val.root", "batch_size": 2, "num_workers": 0}
     assignments = [f"data.{key}={value}" for key, value in data.items()] + ["training.compile=none"]

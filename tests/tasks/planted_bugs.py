@@ -179,6 +179,8 @@ def _swap_axes(model: nn.Module) -> None:
         if isinstance(module, FaceEncoder) and isinstance(module.gather, RectangularImage):
             gather = module.gather
             gather.sensor_ids = gather.sensor_ids.unflatten(0, gather.shape).T.flatten()
+            # They are no longer in a row.
+            gather.run = None
             return
 
 
