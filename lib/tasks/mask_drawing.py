@@ -29,7 +29,7 @@ class MaskDrawing:
 
     Args:
         config: Which sensors.
-        mask_ratio: Share of the valid ones, in validation and at the end of a course.
+        mask_ratio: Share of the valid ones, in validation and where the training has no ratio of its own.
         time_scale: How many times as likely as another a sensor with a time is drawn, of kind random.
 
     Raises:
@@ -55,8 +55,15 @@ class MaskDrawing:
             return draw_patterns(self._on(batch.x.device), valid, generator)
         if self._config.kind == "branch":
             return draw_patterns(batch.truth[DEAD] > 0, valid, generator)
-        ratio = self._config.ratio(self._mask_ratio, batch.epoch) if training else self._mask_ratio
-        return hide_lowest(self._scores(batch, generator), valid, ratio)
+        scores = self._scores(batch, generator)
+        return hide_lowest(scores, valid, self._training_ratio(batch, generator) if training else self._mask_ratio)
+
+    def _training_ratio(self, batch: EventBatch, generator: torch.Generator) -> float | Tensor:
+        """Return the mask ratio of the epoch, or those of the events, shape (B, 1)."""
+        if self._config.ratio_range is None:
+            return self._config.ratio(self._mask_ratio, batch.epoch)
+        low, high = self._config.ratio_range
+        return low + (high - low) * torch.rand(len(batch.x), 1, generator=generator, device=batch.x.device)
 
     def _scores(self, batch: EventBatch, generator: torch.Generator) -> Tensor:
         npho, valid = batch.x[..., NPHO_CHANNEL], batch.valid[..., NPHO_CHANNEL]

@@ -18,19 +18,19 @@ _ROUNDING = 1e-6
 _LEAST_UNIFORM: Final = 1e-12
 
 
-def count_hidden(num_valid: Tensor, mask_ratio: float) -> Tensor:
+def count_hidden(num_valid: Tensor, mask_ratio: float | Tensor) -> Tensor:
     """Return floor(mask_ratio * num_valid), of the same shape, int64."""
     # Single precision would miss whole numbers above a hundred by more than the allowance.
     return torch.floor(num_valid.double() * mask_ratio + _ROUNDING).long()
 
 
-def hide_lowest(scores: Tensor, valid: Tensor, mask_ratio: float) -> Tensor:
+def hide_lowest(scores: Tensor, valid: Tensor, mask_ratio: float | Tensor) -> Tensor:
     """Hide floor(mask_ratio * number of valid sensors) of each event: those with the lowest scores.
 
     Args:
         scores: Finite numbers, shape (B, N).
         valid: True for sensors with a value, shape (B, N). Others are never hidden.
-        mask_ratio: Share of the valid sensors.
+        mask_ratio: Share of the valid sensors, or that of each event, shape (B, 1).
 
     Returns:
         True for hidden sensors, shape (B, N).

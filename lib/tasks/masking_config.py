@@ -32,6 +32,10 @@ class MaskingConfig(Section):
     Validation always hides model.mask_ratio."""
     ramp_epochs: int = Field(10, ge=1)
     """Epochs after which model.mask_ratio is reached, where start_ratio is set."""
+    ratio_range: tuple[float, float] | None = None
+    """Smallest and largest mask ratio, between which that of each event of the training is drawn evenly; null for the
+    same in all events. A model that always saw one share hidden is biased where another is. Validation always hides
+    model.mask_ratio."""
 
     @model_validator(mode="after")
     def _fits(self) -> "MaskingConfig":
@@ -40,8 +44,13 @@ class MaskingConfig(Section):
         for name, kind in _BELONGS_TO.items():
             if name in self.model_fields_set and self.kind != kind and getattr(self, name) != _default(name):
                 raise ValueError(f"{name} is not used by kind {self.kind}; remove it, or choose kind {kind}")
-        if self.start_ratio is not None and self.kind in {"list", "branch"}:
-            raise ValueError(f"start_ratio is not used by kind {self.kind}, whose patterns say how many are hidden")
+        chosen = [name for name in ("start_ratio", "ratio_range") if getattr(self, name) is not None]
+        if chosen and self.kind in {"list", "branch"}:
+            raise ValueError(f"{chosen[0]} is not used by kind {self.kind}, whose patterns say how many are hidden")
+        if len(chosen) == 2:
+            raise ValueError("start_ratio and ratio_range exclude each other; remove one")
+        if self.ratio_range is not None and not 0 < self.ratio_range[0] < self.ratio_range[1] < 1:
+            raise ValueError(f"ratio_range must rise from above 0 to below 1, got {list(self.ratio_range)}")
         return self
 
     def ratio(self, final: float, epoch: int) -> float:

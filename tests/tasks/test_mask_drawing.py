@@ -146,6 +146,20 @@ def test_the_ratio_goes_evenly_to_the_last_one_and_validation_stays_there(make_b
     assert torch.equal(draw(batch, training=False, **course).sum(dim=1), count_hidden(num_valid, 0.3))
 
 
+@pytest.mark.parametrize("kind", DRAWN_KINDS)
+def test_each_event_draws_a_ratio_of_its_own_and_validation_none(make_batch, kind: str) -> None:
+    batch = make_batch(64)
+    num_valid = batch.valid[..., 0].sum(dim=1)
+    shares = draw(batch, kind=kind, ratio_range=(0.1, 0.5)).sum(dim=1) / num_valid
+    # The edges of the range less the one sensor that rounding down may take.
+    assert 0.1 - 1 / num_valid.min() <= shares.min() < 0.15
+    assert 0.45 < shares.max() <= 0.5
+    # Evenly: the mean of 64 scatters by 0.4 / sqrt(12 * 64) = 0.014.
+    assert shares.mean() == pytest.approx(0.3, abs=0.06)
+    validated = draw(batch, kind=kind, ratio_range=(0.1, 0.5), training=False)
+    assert torch.equal(validated.sum(dim=1), count_hidden(num_valid, 0.3))
+
+
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
@@ -153,6 +167,9 @@ def test_the_ratio_goes_evenly_to_the_last_one_and_validation_stays_there(make_b
         ({"block_size": 4}, "block_size is not used by kind random"),
         ({"kind": "block", "num_npho_bins": 4}, "num_npho_bins is not used by kind block"),
         ({"kind": "branch", "start_ratio": 0.1}, "start_ratio is not used by kind branch"),
+        ({"kind": "branch", "ratio_range": (0.1, 0.2)}, "ratio_range is not used by kind branch"),
+        ({"start_ratio": 0.1, "ratio_range": (0.1, 0.2)}, "start_ratio and ratio_range exclude each other"),
+        ({"ratio_range": (0.2, 0.1)}, "ratio_range must rise from above 0 to below 1"),
     ],
 )
 def test_settings_that_would_do_nothing_are_refused(settings, message: str) -> None:
