@@ -7,8 +7,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import sqlalchemy
 
-from lib.training.records.mlflow_store import KEY_TAG, TRAINING_KIND, MlflowStore
+from lib.training.records.mlflow_store import KEY_TAG, SQLITE_CACHE_KB, TRAINING_KIND, MlflowStore
 
 # Importing MLflow and what it brings warns of their own futures.
 pytestmark = pytest.mark.filterwarnings("ignore")
@@ -48,6 +49,14 @@ def test_parameters_metrics_tags_and_end_are_found_again(store: MlflowStore) -> 
     assert store.client.get_experiment(run.info.experiment_id).tags.items() >= TRAINING_KIND.items()
     point = store.client.get_metric_history(run_id, "val/loss")[0]
     assert (point.step, point.timestamp, point.value) == (3, 123_456, 0.5)
+
+
+def test_the_cache_of_a_database_stays_small(store: MlflowStore, tmp_path: Path) -> None:
+    store.client.search_experiments()
+    engine = sqlalchemy.create_engine(f"sqlite:///{tmp_path}/other.db")
+    with engine.connect() as connection:
+        assert connection.exec_driver_sql("PRAGMA cache_size").scalar() == -SQLITE_CACHE_KB
+    engine.dispose()
 
 
 def test_the_same_key_goes_on_with_the_same_run_and_another_key_does_not(store: MlflowStore) -> None:
