@@ -23,6 +23,8 @@ _NS_PER_S: Final = 1e9
 _CENTIMETRES: Final = 20.0
 _LOG_PHOTONS: Final = 13.0
 _MAX_OFFSET: Final = 5.0
+# A face that sees less sees its noise, which has no place; and what is left of cancelling photons must not set one.
+_FAINT: Final = 100.0
 _NUM_PORTIONS: Final = 68
 
 
@@ -110,7 +112,7 @@ class Summarizer(nn.Module):
         # In portions: thousands of like numbers added one by one lose the fifth digit in float32.
         portions = photons.unflatten(1, (_NUM_PORTIONS, -1)).transpose(0, 1)  # (B, 4760) -> (68, B, 70)
         moments = torch.matmul(portions, self.moments).sum(dim=0).unflatten(1, (NUM_FACES, 7))
-        face = moments[..., 0].clamp_min(1.0)
+        face = moments[..., 0].clamp_min(_FAINT)
         centroid, square = (moments[..., 1:] / face[..., None]).split(3, dim=2)
         # The variance and not its root, whose slope near zero would make much of the last bit.
         variance = (square - centroid.square()).clamp_min(0.0)
