@@ -5,8 +5,7 @@ import time
 from collections.abc import Iterable, Iterator, Sized
 from typing import TypeVar
 
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from lib.progress_bar import on_terminal, progress_bar
 
 logger = logging.getLogger(__name__)
 
@@ -25,18 +24,16 @@ def show_progress(
         num_events: Events in all of them.
         seconds_between_lines: Least distance of two lines.
     """
-    console = Console(stderr=True)
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     start = last_line = time.monotonic()
     done = 0
-    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
+    with progress_bar() as bar:
         task = bar.add_task("predict", total=num_events)
         for chunk in chunks:
             yield chunk
             done += len(chunk)
             bar.update(task, completed=done)
             now = time.monotonic()
-            if not console.is_terminal and now - last_line >= seconds_between_lines:
+            if not on_terminal() and now - last_line >= seconds_between_lines:
                 logger.info("%d of %d events, %.0f events/s", done, num_events, done / (now - start))
                 last_line = now
     seconds = time.monotonic() - start

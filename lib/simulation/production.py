@@ -8,10 +8,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
 from lib.errors import UserError
+from lib.progress_bar import progress_bar
 from lib.simulation.config import SimulationConfig
 from lib.simulation.writer import CompressionName, FileTask, write_file
 
@@ -121,8 +119,6 @@ def _report(task: FileTask) -> None:
 @contextmanager
 def _shown_progress(total: int) -> Iterator[Callable[[int], None]]:
     """Yield what to call with each number of new events; the bar appears on terminals alone."""
-    columns = (BarColumn(), MofNCompleteColumn(), TextColumn("events"), TimeRemainingColumn())
-    console = Console(stderr=True)
-    with Progress(*columns, console=console, disable=not console.is_terminal or total == 0) as progress:
+    with progress_bar(wanted=total > 0) as progress:
         bar = progress.add_task("simulate", total=total)
         yield lambda count: progress.advance(bar, count)

@@ -1,20 +1,18 @@
 """What a person sees while a training runs."""
 
-import logging
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+from rich.progress import Progress, TaskID, TextColumn
 
-logger = logging.getLogger(__name__)
+from lib.progress_bar import progress_bar
 
 
 class EpochProgress:
     """A bar with events per second and loss on a terminal; nothing elsewhere, where one line per epoch suffices."""
 
-    def __init__(self, bar: Progress | None, task: TaskID | None) -> None:
+    def __init__(self, bar: Progress, task: TaskID) -> None:
         self._bar = bar
         self._task = task
         self._start = time.perf_counter()
@@ -33,28 +31,15 @@ class EpochProgress:
     def advance(self, events: int) -> None:
         """Note a finished batch."""
         self._events += events
-        if self._bar is not None and self._task is not None:
-            self._bar.update(self._task, advance=1, rate=f"{self.events_per_second:,.0f} events/s")
+        self._bar.update(self._task, advance=1, rate=f"{self.events_per_second:,.0f} events/s")
 
     def show(self, text: str) -> None:
         """Show a few words behind the bar."""
-        if self._bar is not None and self._task is not None:
-            self._bar.update(self._task, note=text)
+        self._bar.update(self._task, note=text)
 
 
 @contextmanager
 def epoch_progress(title: str, num_batches: int, done: int = 0) -> Iterator[EpochProgress]:
     """Show the progress of one pass, of which some batches were done earlier; the bar goes when the pass is over."""
-    console = Console(stderr=True)
-    if not console.is_terminal:
-        yield EpochProgress(None, None)
-        return
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeRemainingColumn(),
-        TextColumn("{task.fields[rate]} {task.fields[note]}"),
-    )
-    with Progress(*columns, console=console, transient=True) as bar:
+    with progress_bar(TextColumn("{task.fields[rate]} {task.fields[note]}")) as bar:
         yield EpochProgress(bar, bar.add_task(title, total=num_batches, completed=done, rate="", note=""))

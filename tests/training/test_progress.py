@@ -3,7 +3,6 @@
 import io
 
 import pytest
-from rich.console import Console
 
 from lib.training import progress as module
 from lib.training.progress import epoch_progress
@@ -31,7 +30,12 @@ def test_a_rate_is_finite_before_any_time_has_passed(clock: list[float]) -> None
         assert progress.events_per_second == 0.0
 
 
-def test_nothing_is_written_where_no_terminal_is(capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize("forced", ["", "1"])
+def test_nothing_is_written_where_no_terminal_is(
+    forced: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Notebooks and build servers ask for colours, which is no wish for a bar in the log.
+    monkeypatch.setenv("FORCE_COLOR", forced)
     with epoch_progress("epoch 1/2", 2) as progress:
         progress.advance(10)
         progress.show("loss 0.5")
@@ -40,9 +44,14 @@ def test_nothing_is_written_where_no_terminal_is(capsys: pytest.CaptureFixture[s
 
 
 def test_a_terminal_shows_title_batches_rate_and_loss(monkeypatch: pytest.MonkeyPatch) -> None:
-    written = io.StringIO()
-    console = Console(file=written, force_terminal=True, width=160)
-    monkeypatch.setattr(module, "Console", lambda stderr: console)
+    class Terminal(io.StringIO):
+        def isatty(self) -> bool:
+            return True
+
+    written = Terminal()
+    monkeypatch.setattr("sys.stderr", written)
+    monkeypatch.setenv("COLUMNS", "160")
+    monkeypatch.setenv("TERM", "xterm")
     with epoch_progress("epoch 3/7", 2) as progress:
         progress.advance(10)
         progress.show("loss 0.5")
