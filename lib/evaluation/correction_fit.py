@@ -12,8 +12,8 @@ from lib.data.branches import INVALID_ABOVE
 from lib.evaluation.statistics.calibration import COVERED
 from lib.evaluation.statistics.resolution import core_sigma, quantile_68
 from lib.geometry.coordinates import BoolArray
-from lib.geometry.sensors import FloatArray
-from lib.models.output_correction import NUM_POWERS, OutputCorrection
+from lib.geometry.sensors import FloatArray, IndexArray
+from lib.models.output_correction import NUM_NODES, NUM_POWERS, EnergyTerms, OutputCorrection
 from lib.tasks.regression import ERROR_SUFFIX
 from lib.tasks.targets import Target
 from lib.training.protocol import StepOutput
@@ -24,6 +24,8 @@ MOST_EVENTS: Final = 100_000
 """The first of a validation; they say it to 0.3 %, and memory stays flat."""
 # Tenths of a spectrum do not blur a parabola.
 _MOST_BINS: Final = 10
+# Events of a node that know the size of errors, to 7 %; with fewer it is taken from the nodes beside.
+_FEWEST_AT_NODE: Final = 100
 # In units of the target's scale, about 3 MeV: a narrower spectrum does not tell how anything goes with the energy.
 _NARROWEST: Final = 0.2
 # Relative, of the energy: what is further off has not been learnt, and a factor of thousands would not help it.
@@ -39,7 +41,7 @@ class CorrectionFit:
     The mean of a likelihood takes in the tails. That of the energy lies below, from leaked showers, and all other
     events come out too high for it. Physics is done with the peak: values are moved until the core of the residuals is
     centred, energies by a factor. Errors are multiplied by what makes them hold 68.27 % of the residuals then. How both
-    go with the energy is fitted to bins of the true one: leaked showers would move between bins of the predicted one.
+    go with the energy is seen in bins of the true one: leaked showers would move between bins of the predicted one.
 
     Args:
         targets: What the regressor learns; without the energy among them, corrections are constants.
@@ -90,8 +92,9 @@ class CorrectionFit:
             spectrum: The true ones.
         """
         log_gain, offset = np.zeros((2, NUM_POWERS, target.head_width))
+        log_error_gain = np.zeros((NUM_NODES, target.head_width))
         relative = target.name == "energy"
-        powers = spectrum.powers(energies)
+        powers = _array(spectrum.terms(energies).powers)
         for i in range(target.width):
             usable = spectrum.known & _usable(columns[:, :, i], relative=relative)
             if np.count_nonzero(usable) < FEWEST_EVENTS:
@@ -105,19 +108,24 @@ class CorrectionFit:
                 offset[:, i] = spectrum.fit(usable, value - true, _shift_to_centre)
             for one in errors:
                 residuals = value * np.exp(powers @ log_gain[:, i]) + powers @ offset[:, i] - true
-                log_gain[:, target.width + i] = spectrum.fit(usable, residuals / one, _log_factor_to_cover)
-        self._correction.set(target.name, log_gain=torch.as_tensor(log_gain), offset=torch.as_tensor(offset))
+                log_error_gain[:, target.width + i] = spectrum.follow(usable, residuals / one, _log_factor_to_cover)
+        self._correction.set(
+            target.name,
+            log_gain=torch.as_tensor(log_gain),
+            offset=torch.as_tensor(offset),
+            log_error_gain=torch.as_tensor(log_error_gain),
+        )
 
 
 class _Spectrum:
-    """The true energies of a validation, and fits of parabolas in them.
+    """The true energies of a validation, and what is measured along them.
 
     Attributes:
         known: Events whose energy is known, shape (N,).
 
     Args:
         energies: As the target scales them, shape (N,).
-        correction: Is told between which energies its parabolas hold.
+        correction: Is told which energies it refers to.
     """
 
     def __init__(self, energies: FloatArray, correction: OutputCorrection) -> None:
@@ -126,14 +134,18 @@ class _Spectrum:
         self._is_narrow = highest - lowest < _NARROWEST
         if self._is_narrow:
             lowest, highest = lowest - 1.0, lowest + 1.0
-        correction.set_energies(lowest, highest)
         self._correction = correction
         self._energies = energies
-        self._powers = self.powers(energies)
+        self._around_nodes = self._bins_of_width((highest - lowest) / NUM_NODES)
+        # Nodes beyond the last one, which no event is near.
+        found = np.array([energies[one].mean() for one in self._around_nodes if len(one)] or [0.0])
+        beyond = found[-1] + np.arange(1, NUM_NODES - len(found) + 1)
+        correction.set_energies(lowest, highest, torch.as_tensor(np.concatenate([found, beyond])))
+        self._powers = _array(self.terms(energies).powers)
 
-    def powers(self, energies: FloatArray) -> FloatArray:
-        """Return the powers that parabolas are made of, shape (N, 3)."""
-        return _array(self._correction.powers_of(torch.as_tensor(energies, dtype=torch.float32)[:, None]))
+    def terms(self, energies: FloatArray) -> EnergyTerms:
+        """Return what the corrections at energies (N,) are made of."""
+        return self._correction.terms_of(torch.as_tensor(energies, dtype=torch.float32)[:, None])
 
     def fit(self, usable: BoolArray, residuals: FloatArray, measure: Callable[[FloatArray], _Measured]) -> FloatArray:
         """Return the coefficients, shape (3,), of the parabola through what is measured in bins of equal content.
@@ -152,6 +164,33 @@ class _Spectrum:
         terms = np.stack([self._powers[one].mean(axis=0) for one in bins])[:, : len(bins)]
         found = np.linalg.lstsq(terms * weight[:, None], wanted * weight)[0]
         return np.pad(found, (0, NUM_POWERS - len(found)))
+
+    def follow(self, usable: BoolArray, pulls: FloatArray, measure: Callable[[FloatArray], _Measured]) -> FloatArray:
+        """Return what is measured around each node, shape (16,); with few events there, what lies between others.
+
+        Args:
+            usable: Events that count, shape (N,).
+            pulls: Residuals over predicted errors, shape (N,).
+            measure: Measures those of a bin.
+        """
+        chosen = [one[usable[one]] for one in self._around_nodes]
+        enough = [index for index, one in enumerate(chosen) if len(one) >= _FEWEST_AT_NODE]
+        if not enough:
+            return np.full(NUM_NODES, measure(pulls[usable])[0])
+        measured = [measure(pulls[chosen[index]])[0] for index in enough]
+        return np.interp(np.arange(NUM_NODES), enough, measured)
+
+    def _bins_of_width(self, width: float) -> list[IndexArray]:
+        """Return the known events in bins that are at least so wide and hold enough events; at least one bin."""
+        events = np.flatnonzero(self.known)
+        events = events[np.argsort(self._energies[events], kind="stable")]
+        energies, edges = self._energies[events], [0]
+        while edges[-1] < len(events):
+            by_width = int(np.searchsorted(energies, energies[edges[-1]] + width))
+            stop = max(by_width, edges[-1] + FEWEST_EVENTS)
+            # What is left over is too little for a bin of its own.
+            edges.append(len(events) if self._is_narrow or len(events) - stop < FEWEST_EVENTS else stop)
+        return np.split(events, edges[1:-1])
 
 
 def _usable(columns: FloatArray, *, relative: bool) -> BoolArray:

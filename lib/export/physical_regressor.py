@@ -11,7 +11,7 @@ from torch import Tensor
 from lib.data.normalization import Normalization
 from lib.export.exportable import Exportable, FloatArray
 from lib.export.metadata import OutputDescription, Role
-from lib.models.output_correction import OutputCorrection
+from lib.models.output_correction import EnergyTerms, OutputCorrection
 from lib.models.regressor import Regressor
 from lib.tasks.regression import ERROR_SUFFIX
 from lib.tasks.targets import Target
@@ -34,19 +34,19 @@ class PhysicalOutput:
         """Name of the task, with a suffix for errors."""
         return self.target.name + (ERROR_SUFFIX if self.role == "error" else "")
 
-    def of(self, said: Tensor, correction: OutputCorrection, powers: Tensor) -> Tensor:
+    def of(self, said: Tensor, correction: OutputCorrection, terms: EnergyTerms) -> Tensor:
         """Return the output, corrected, shape (B, width), in the target's unit, of what the head said.
 
         Args:
             said: Shape (B, numbers of the head).
             correction: The model's.
-            powers: What it says of these events, shape (B, 3).
+            terms: What it says of these events.
         """
         match self.role:
             case "error":
-                return correction.errors(self.target.name, self.target.to_error(said), powers)
+                return correction.errors(self.target.name, self.target.to_error(said), terms)
             case "value":
-                return correction.values(self.target.name, self.target.to_physical(said), powers)
+                return correction.values(self.target.name, self.target.to_physical(said), terms)
         return self.target.to_physical(said)
 
     def description(self) -> OutputDescription:
@@ -69,8 +69,8 @@ def corrected(
     outputs: Sequence[PhysicalOutput], said: Mapping[str, Tensor], correction: OutputCorrection
 ) -> list[Tensor]:
     """Return the outputs, corrected, each of shape (B, width), of what all heads of a regressor said."""
-    powers = correction.powers(said)
-    return [output.of(said[output.target.name], correction, powers) for output in outputs]
+    terms = correction.terms(said)
+    return [output.of(said[output.target.name], correction, terms) for output in outputs]
 
 
 def physical_outputs(targets: Sequence[Target]) -> tuple[PhysicalOutput, ...]:

@@ -57,18 +57,18 @@ def validated(seed: int, num_events: int = NUM_EVENTS) -> tuple[EventBatch, dict
 def corrected(correction: OutputCorrection, outputs: dict[str, Tensor], name: str) -> Tensor:
     """Return corrected values, or errors for a name that ends in _sigma, without the row that fills up."""
     energy = next(target for target in TARGETS if target.name == "energy")
-    powers = correction.powers({"energy": energy.to_scaled(outputs["energy"][:-1])})
+    terms = correction.terms({"energy": energy.to_scaled(outputs["energy"][:-1])})
     task, said = name.removesuffix("_sigma"), outputs[name][:-1]
-    return correction.values(task, said, powers) if task == name else correction.errors(task, said, powers)
+    return correction.values(task, said, terms) if task == name else correction.errors(task, said, terms)
 
 
 def at(correction: OutputCorrection, name: str, said: Tensor, energy: float = 0.0) -> Tensor:
     """Return values that were said at one energy, as its target scales it, corrected."""
-    return correction.values(name, said, correction.powers({"energy": torch.full((len(said), 1), energy)}))
+    return correction.values(name, said, correction.terms({"energy": torch.full((len(said), 1), energy)}))
 
 
 def errors_at(correction: OutputCorrection, name: str, said: Tensor, energy: float = 0.0) -> Tensor:
-    return correction.errors(name, said, correction.powers({"energy": torch.full((len(said), 1), energy)}))
+    return correction.errors(name, said, correction.terms({"energy": torch.full((len(said), 1), energy)}))
 
 
 def fitted(batch: EventBatch, outputs: dict[str, Tensor]) -> OutputCorrection:
@@ -184,6 +184,39 @@ def test_bias_and_errors_are_followed_over_the_spectrum() -> None:
         assert factor == pytest.approx(0.5 * math.exp(0.3 * where), rel=0.04)
 
 
+def test_predicted_errors_are_followed_over_a_step_at_the_end_of_the_spectrum() -> None:
+    batch, outputs = validated(1)
+    at_end = (batch.truth["energyTruth"] > 0.0565).expand(-1, 3)
+    outputs["uvwFI_sigma"] = torch.where(at_end, outputs["uvwFI_sigma"] / 2, outputs["uvwFI_sigma"])
+    outputs["energy"][:-1] = batch.truth["energyTruth"][:-1]
+    correction = fitted(batch, outputs)
+    # A bin is 2.8 MeV wide and holds 1250 events, which know the factor to 2.2 %; four of these.
+    for mev, expected in ((20.0, 0.5), (45.0, 0.5), (52.83, 0.5), (59.5, 1.0)):
+        factor = errors_at(correction, "uvwFI", torch.ones(1, 3), (mev - 37.5) / 13.0)[0].tolist()
+        assert factor == [pytest.approx(expected, rel=0.09)] * 3, mev
+
+
+def test_a_sample_of_one_energy_beside_the_spectrum_decides_there() -> None:
+    batch, outputs = validated(1)
+    line = torch.arange(NUM_EVENTS) % 2 == 0
+    batch.truth["energyTruth"][line] = 0.0528
+    noise = torch.randn(NUM_EVENTS, 1, generator=torch.Generator().manual_seed(3))
+    outputs["energy"] = batch.truth["energyTruth"] * (1.0 + SIGMA["energy"] * noise)
+    outputs["uvwFI_sigma"][line] *= 0.8
+    correction = fitted(batch, outputs)
+    # 10 000 events of the line and 600 of the spectrum around it.
+    factor = errors_at(correction, "uvwFI", torch.ones(1, 3), (52.8 - 37.5) / 13.0)[0].tolist()
+    assert factor == [pytest.approx(0.5 / 0.8, rel=0.04)] * 3
+
+
+def test_nodes_with_few_known_truths_take_what_lies_between_others() -> None:
+    batch, outputs = validated(1)
+    middle = (batch.truth["energyTruth"] - 0.0375).abs() < 0.004
+    batch.truth["uvwTruth"][middle.expand(-1, 3)] = 1e10
+    factor = errors_at(fitted(batch, outputs), "uvwFI", torch.ones(1, 3))[0].tolist()
+    assert factor == [pytest.approx(0.5, rel=0.08)] * 3
+
+
 def test_a_single_energy_leaves_constants() -> None:
     batch, outputs = validated(1)
     batch.truth["energyTruth"][:] = 0.0528
@@ -200,8 +233,8 @@ def test_without_the_energy_among_the_targets_corrections_are_constants() -> Non
     observer = CorrectionFit(targets, correction)
     observer.validation_batch(batch, StepOutput(torch.zeros(()), {}, {"timing": outputs["timing"]}))
     observer.validation_end(0)
-    powers = correction.powers({"timing": torch.zeros(1, 1)})
-    assert correction.values("timing", torch.zeros(1, 1), powers).item() == pytest.approx(-5e-12, abs=2.5e-12)
+    terms = correction.terms({"timing": torch.zeros(1, 1)})
+    assert correction.values("timing", torch.zeros(1, 1), terms).item() == pytest.approx(-5e-12, abs=2.5e-12)
 
 
 def test_errors_that_hold_exactly_nothing_are_left_alone() -> None:

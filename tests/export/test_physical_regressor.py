@@ -10,6 +10,7 @@ from lib.data.config import NormalizationConfig
 from lib.data.normalization import Normalization
 from lib.export.physical_regressor import PhysicalRegressor
 from lib.models.config import RegressorModelConfig
+from lib.models.output_correction import NUM_NODES
 from lib.models.regressor import Regressor
 from lib.tasks.config import TaskConfig, TasksConfig
 from lib.tasks.targets import Target, enabled_targets, head_scales
@@ -74,10 +75,11 @@ def test_the_correction_of_the_validation_is_applied(
 ) -> None:
     corrected = copy.deepcopy(regressor)
     still, shift = torch.zeros(3, 3), torch.tensor([[0.0, 0.1, -0.2], [0.0] * 3, [0.0] * 3])
-    corrected.correction.set("uvwFI", log_gain=still, offset=shift)
+    corrected.correction.set("uvwFI", log_gain=still, offset=shift, log_error_gain=torch.zeros(NUM_NODES, 3))
     # Above its range, where the linear term counts fully.
-    corrected.correction.set_energies(-1e3, -1e2)
-    corrected.correction.set("energy", log_gain=torch.tensor([[0.0], [-0.01], [0.0]]), offset=torch.zeros(3, 1))
+    corrected.correction.set_energies(-1e3, -1e2, torch.linspace(-1e3, -1e2, NUM_NODES))
+    rising, zeros = torch.tensor([[0.0], [-0.01], [0.0]]), torch.zeros(NUM_NODES, 1)
+    corrected.correction.set("energy", log_gain=rising, offset=torch.zeros(3, 1), log_error_gain=zeros)
     readings = torch.rand(2, 4760), torch.zeros(2, 4760)
     before, after = (PhysicalRegressor(model, normalization, targets)(*readings) for model in (regressor, corrected))
     torch.testing.assert_close(after[3] - before[3], torch.tensor([[0.0, 0.1, -0.2]]).repeat(2, 1), rtol=0, atol=1e-5)
