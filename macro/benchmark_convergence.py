@@ -15,6 +15,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from lib.cli.benchmark_command import add_timed_training, benchmark_parser, print_rows
 from lib.cli.entry import EXIT_DONE, run_command
 from lib.cli.schemas import RegressorConfig
 from lib.config import load_config
@@ -79,18 +80,10 @@ def _course(training: "TimedTraining[RegressorConfig]") -> dict[str, str | int |
 
 def main(arguments: Sequence[str]) -> int:
     """Simulate, train, print."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--minutes", type=float, default=30.0, help="time of the reference (default: 30)")
-    parser.add_argument("--events", type=int, default=20_000, help="events to train on (default: 20000)")
+    parser = benchmark_parser(__doc__)
+    add_timed_training(parser)
+    parser.set_defaults(minutes=30.0, events=20_000)
     parser.add_argument("--val_events", type=int, default=500, help="events to validate on (default: 500)")
-    parser.add_argument("--data", type=Path, help="folder with train and val; simulated anew without it")
-    parser.add_argument("--cores", type=int, default=2, help="threads of the trainings (default: 2)")
-    parser.add_argument(
-        "--clock", choices=["wall", "cpu"], default="wall", help="cpu: processor time over cores, for a busy machine"
-    )
-    parser.add_argument("--seed", type=int, default=1, help="of simulation and training (default: 1)")
-    parser.add_argument("--set", dest="assignments", action="append", default=[], metavar="SECTION.KEY=VALUE")
-    parser.add_argument("--json", action="store_true", help="print one JSON object per line")
     options = parser.parse_args(arguments)
     with tempfile.TemporaryDirectory(prefix="convergence_") as scratch:
         folder = options.data or Path(scratch)
@@ -98,8 +91,7 @@ def main(arguments: Sequence[str]) -> int:
             for run, (name, events) in enumerate({"train": options.events, "val": options.val_events}.items()):
                 sample = ["--events", str(events), "--run", str(run + 1), "--set", "energy.kind=uniform"]
                 simulate(["--output", str(folder / name), "--seed", str(options.seed), *sample])
-        for row in measure(options, folder):
-            print(row.to_json() if options.json else row.to_text(), flush=True)
+        print_rows(measure(options, folder), as_json=options.json)
     return EXIT_DONE
 
 

@@ -6,7 +6,6 @@ guard, optimizer. While one side works the other waits without using a core, and
 Example: python macro/benchmark_distributed.py --json
 """
 
-import argparse
 import multiprocessing
 import statistics
 import sys
@@ -20,6 +19,7 @@ import torch
 import torch.distributed as dist
 
 from lib.cli.assembly import assemble
+from lib.cli.benchmark_command import benchmark_parser, print_rows
 from lib.cli.entry import EXIT_DONE, run_command
 from lib.cli.schemas import SCHEMAS
 from lib.config.document import read_document
@@ -150,14 +150,13 @@ def measure(work: Work, ranks: int, turns: int) -> tuple[list[float], list[float
 
 def main(arguments: Sequence[str]) -> int:
     """Print one row for one process and one for several."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = benchmark_parser(__doc__)
     parser.add_argument("--kind", choices=sorted(SCHEMAS), default="regressor", help="model (default: regressor)")
     parser.add_argument("--config", type=Path, help="its configuration (default: configs/<kind>/quickstart.yaml)")
     parser.add_argument("--ranks", type=int, default=2, help="processes that train together (default: 2)")
     parser.add_argument("--batch", type=int, default=64, help="events of a step, over all of them (default: 64)")
     parser.add_argument("--steps", type=int, default=8, help="steps of a turn (default: 8)")
     parser.add_argument("--turns", type=int, default=9, help="turns of each side (default: 9)")
-    parser.add_argument("--json", action="store_true", help="print one JSON object per line")
     options = parser.parse_args(arguments)
     config = options.config or Path(f"configs/{options.kind}/quickstart.yaml")
     work = Work(options.kind, config, options.batch, options.steps)
@@ -166,7 +165,7 @@ def main(arguments: Sequence[str]) -> int:
     context = machine_context() | {"batch": work.batch, "config": str(config), "threads": 1}
     count = options.turns * work.steps * work.batch
     single = statistics.median(one)
-    for row in (
+    rows = [
         BenchmarkRow("distributed.one_process", single, "events/s", n=count, context=context),
         # The median of ratios of neighbouring turns: what slows the machine down slows both.
         BenchmarkRow(
@@ -178,8 +177,8 @@ def main(arguments: Sequence[str]) -> int:
             n=count,
             context=context | {"backend": "gloo", "required_ratio_of_two": REQUIRED_GAIN},
         ),
-    ):
-        print(row.to_json() if options.json else row.to_text(), flush=True)
+    ]
+    print_rows(rows, as_json=options.json)
     return EXIT_DONE
 
 

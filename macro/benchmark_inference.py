@@ -18,6 +18,7 @@ import uproot
 from torch import nn
 
 from lib.baselines.plain_blocks import plain_form
+from lib.cli.benchmark_command import benchmark_parser, print_rows
 from lib.cli.entry import EXIT_DONE, run_command
 from lib.cli.schemas import RegressorConfig
 from lib.config.document import read_document
@@ -208,18 +209,16 @@ def main(arguments: Sequence[str]) -> int:
             *parity_rows(bench, options.events, folder),
             *inference_rows(bench, options.events, folder),
         ]
-    for row in rows:
-        print(row.to_json() if options.json else row.to_text())
+    print_rows(rows, as_json=options.json)
     return EXIT_DONE
 
 
 def _parse(arguments: Sequence[str]) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="python macro/benchmark_inference.py", description=__doc__)
+    parser = benchmark_parser(__doc__)
     parser.add_argument("--preset", default="base", help="of configs/regressor (default: base)")
     parser.add_argument("--events", type=int, default=1000, help="events of the comparison (default: 1000)")
     parser.add_argument("--repeat", type=int, default=15, help="measurements, of which the median counts (default: 15)")
     parser.add_argument("--threads", type=int, default=2, help="threads of the model (default: 2)")
-    parser.add_argument("--json", action="store_true", help="print one JSON object per line")
     return parser.parse_args(arguments)
 
 

@@ -20,6 +20,7 @@ from typing import Final
 import numpy as np
 import torch
 
+from lib.cli.benchmark_command import add_timed_training, benchmark_parser, print_rows
 from lib.cli.entry import EXIT_DONE, run_command
 from lib.cli.schemas import InpainterConfig
 from lib.cli.timed_training import Clock, processor_clock, save_trained, train_within
@@ -184,25 +185,15 @@ def _width(summary: ResolutionSummary) -> tuple[float, float]:
 
 def main(arguments: Sequence[str]) -> int:
     """Train, test and print one row per figure."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = benchmark_parser(__doc__)
+    add_timed_training(parser)
     parser.add_argument("--budget", choices=list(BUDGETS), default="20min", help="time of training (default: 20min)")
-    parser.add_argument("--minutes", type=float, help="another time than the budget's")
     parser.add_argument("--model", type=Path, metavar="CKPT", help="score this inpainter and train none")
     parser.add_argument("--save", type=Path, metavar="CKPT", help="keep the trained inpainter")
     parser.add_argument("--regressor", type=Path, metavar="CKPT", help="regressor to look at with dead channels")
-    parser.add_argument("--events", type=int, help="events to train on, instead of the budget's number")
-    parser.add_argument("--data", type=Path, help="folder with the samples; simulated anew without it")
-    parser.add_argument("--cores", type=int, default=2, help="threads of the training (default: 2)")
-    parser.add_argument(
-        "--clock", choices=["wall", "cpu"], default="wall", help="cpu: processor time over cores, for a busy machine"
-    )
-    parser.add_argument("--seed", type=int, default=1, help="of simulation and masks (default: 1)")
-    parser.add_argument("--set", dest="assignments", action="append", default=[], metavar="SECTION.KEY=VALUE")
-    parser.add_argument("--json", action="store_true", help="print one JSON object per line")
     options = parser.parse_args(arguments)
     with tempfile.TemporaryDirectory(prefix="inpainting_") as scratch:
-        for row in measure(options, options.data or Path(scratch), Path(scratch)):
-            print(row.to_json() if options.json else row.to_text(), flush=True)
+        print_rows(measure(options, options.data or Path(scratch), Path(scratch)), as_json=options.json)
     return EXIT_DONE
 
 

@@ -3,7 +3,6 @@
 Example: python macro/benchmark_loader.py --json
 """
 
-import argparse
 import gc
 import os
 import shutil
@@ -18,6 +17,7 @@ from pathlib import Path
 import numpy as np
 import uproot
 
+from lib.cli.benchmark_command import benchmark_parser, print_rows
 from lib.cli.entry import EXIT_DONE, run_command
 from lib.data.branches import NO_VALUE, NPHO, TIME, TREE_NAME
 from lib.data.config import DataConfig, NormalizationConfig
@@ -227,13 +227,12 @@ def memory_rows(folder: Path, num_epochs: int = 50) -> list[BenchmarkRow]:
 
 def main(arguments: Sequence[str]) -> int:
     """Write the files, measure and print the rows."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = benchmark_parser(__doc__)
     parser.add_argument("--events", type=int, default=20_000, help="events of each set of files (default: 20000)")
     parser.add_argument("--basket", type=int, default=500, help="events per basket (default: 500)")
     parser.add_argument("--repeat", type=int, default=5, help="measurements, of which the median counts (default: 5)")
     parser.add_argument("--codecs", nargs="+", choices=CODECS, default=list(CODECS), help="default: all")
     parser.add_argument("--scratch", type=Path, help="folder for the files (default: the system's)")
-    parser.add_argument("--json", action="store_true", help="print one JSON object per line")
     options = parser.parse_args(arguments)
     with tempfile.TemporaryDirectory(dir=options.scratch) as scratch:
         folder = Path(scratch)
@@ -249,11 +248,10 @@ def main(arguments: Sequence[str]) -> int:
         for _ in range(options.repeat):
             for pair in pairs:
                 pair.measure()
-        for pair in pairs:
-            row = pair.row(options.events)
-            print(row.to_json() if options.json else row.to_text(), flush=True)
-        for row in [*start_rows(folder / "many", events), *memory_rows(folder / options.codecs[0])]:
-            print(row.to_json() if options.json else row.to_text(), flush=True)
+        print_rows((pair.row(options.events) for pair in pairs), as_json=options.json)
+        print_rows(
+            [*start_rows(folder / "many", events), *memory_rows(folder / options.codecs[0])], as_json=options.json
+        )
     return EXIT_DONE
 
 

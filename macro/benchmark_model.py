@@ -19,6 +19,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from lib.baselines.plain_blocks import plain_form
 from lib.cli.assembly import ScoringTask, assemble
+from lib.cli.benchmark_command import benchmark_parser, print_rows
 from lib.cli.entry import EXIT_DONE, run_command
 from lib.cli.schemas import SCHEMAS, TrainingConfiguration
 from lib.config.document import read_document
@@ -249,7 +250,7 @@ def first_step_row() -> BenchmarkRow:
 
 def main(arguments: Sequence[str]) -> int:
     """Parse, measure, print."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = benchmark_parser(__doc__)
     parser.add_argument("--models", nargs="+", choices=KINDS, default=KINDS)
     parser.add_argument("--preset", default="base", help="a size, on the full grid, or a file of configs/<model>")
     parser.add_argument("--precision", nargs="+", choices=sorted(DTYPES), default=["fp32", "bf16"])
@@ -258,16 +259,11 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--compile", default="none", help="a mode of training.compile")
     parser.add_argument("--seconds", type=float, default=20.0, help="time for each pair that is compared")
     parser.add_argument("--reference", action=argparse.BooleanOptionalAction, default=True, help="the plain form too")
-    parser.add_argument("--json", action="store_true", help="one JSON object per line")
     options = parser.parse_args(arguments)
 
-    def rows() -> Iterator[BenchmarkRow]:
-        for kind in options.models:
-            yield from compare(kind, options)
-        yield first_step_row()
-
-    for row in rows():
-        print(row.to_json() if options.json else row.to_text(), flush=True)
+    for kind in options.models:
+        print_rows(compare(kind, options), as_json=options.json)
+    print_rows([first_step_row()], as_json=options.json)
     return EXIT_DONE
 
 

@@ -3,7 +3,6 @@
 The suites are those of tests/: what is counted here is what they assert.
 """
 
-import argparse
 import logging
 import os
 import sys
@@ -15,6 +14,7 @@ from pathlib import Path
 # The suites lie beside the package, not in it.
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
+from lib.cli.benchmark_command import benchmark_parser, print_rows
 from lib.cli.entry import EXIT_DONE, run_command
 from lib.evaluation.benchmark_row import BenchmarkRow
 
@@ -140,17 +140,15 @@ SUITES: dict[str, Suite] = {
 
 def main(arguments: Sequence[str]) -> int:
     """Run the suites and print their rows."""
-    parser = argparse.ArgumentParser(prog="python macro/benchmark_reliability.py", description=__doc__)
+    parser = benchmark_parser(__doc__)
     parser.add_argument("--short", action="store_true", help="minutes instead of hours")
     parser.add_argument("--only", nargs="+", choices=SUITES, default=list(SUITES), help="suites to run (default: all)")
-    parser.add_argument("--json", action="store_true", help="print one JSON object per line")
     options = parser.parse_args(arguments)
     for name in options.only:
         with tempfile.TemporaryDirectory() as scratch:
             # The index of these files would stay behind in the user's cache.
             os.environ["XDG_CACHE_HOME"] = str(Path(scratch) / "user_cache")
-            for row in SUITES[name](Path(scratch), options.short):
-                print(row.to_json() if options.json else row.to_text(), flush=True)
+            print_rows(SUITES[name](Path(scratch), options.short), as_json=options.json)
     return EXIT_DONE
 
 

@@ -21,12 +21,15 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from lib.baselines.conventional import ConventionalReconstruction
+from lib.cli.benchmark_command import add_timed_training, benchmark_parser, print_rows
 from lib.cli.entry import EXIT_DONE, run_command
 from lib.cli.schemas import RegressorConfig
 from lib.config import load_config
 from lib.data.branches import EMISSION_ANGLE, ENERGY, NPHO, TIME, TIME_TRUTH, UVW
 from lib.data.files.paths import resolve_paths
+from lib.data.trees.branch_arrays import read_branches
 from lib.evaluation.benchmark_row import BenchmarkRow, machine_context
+from lib.evaluation.simulated_bounds import simulated_bounds
 from lib.evaluation.statistics.bounds import quantity_bounds
 from lib.evaluation.statistics.calibration import COVERED
 from lib.evaluation.statistics.residuals import task_residuals
@@ -34,8 +37,6 @@ from lib.evaluation.statistics.resolution import ResolutionSummary, summarize
 from lib.geometry.sensors import FloatArray
 from lib.simulate import main as simulate
 from lib.simulation.config import SimulationConfig
-from macro.estimate_bounds import measure as measure_bounds
-from macro.reconstruct_conventional import read_branches
 
 # What imports torch is imported where it is used: run_command sets up its threads before.
 if TYPE_CHECKING:
@@ -183,7 +184,7 @@ def regressed(training: "TimedTraining[RegressorConfig]", folder: Path) -> Teste
 
 def bounds(seed: int) -> dict[str, float]:
     """Return the least possible width of the core of each quantity."""
-    return quantity_bounds({row.name: row.value for row in measure_bounds(SimulationConfig(), seed, 500, {})})
+    return quantity_bounds({row.name: row.value for row in simulated_bounds(SimulationConfig(), seed, 500, {})})
 
 
 def _value(summary: ResolutionSummary, kind: str) -> tuple[float, float]:
@@ -256,23 +257,13 @@ def _fitted(folder: Path) -> ConventionalReconstruction:
 
 def main(arguments: Sequence[str]) -> int:
     """Train, test and print one row per figure."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = benchmark_parser(__doc__)
+    add_timed_training(parser)
     parser.add_argument("--budget", choices=list(BUDGETS), default="20min", help="time of training (default: 20min)")
-    parser.add_argument("--minutes", type=float, help="another time than the budget's")
-    parser.add_argument("--events", type=int, help="events to train on, instead of the budget's number")
-    parser.add_argument("--data", type=Path, help="folder with the samples; simulated anew without it")
-    parser.add_argument("--cores", type=int, default=2, help="threads of the training (default: 2)")
-    parser.add_argument(
-        "--clock", choices=["wall", "cpu"], default="wall", help="cpu: processor time over cores, for a busy machine"
-    )
     parser.add_argument("--save", type=Path, metavar="CHECKPOINT", help="keep the trained regressor as this file")
-    parser.add_argument("--seed", type=int, default=1, help="of simulation and training (default: 1)")
-    parser.add_argument("--set", dest="assignments", action="append", default=[], metavar="SECTION.KEY=VALUE")
-    parser.add_argument("--json", action="store_true", help="print one JSON object per line")
     options = parser.parse_args(arguments)
     with tempfile.TemporaryDirectory(prefix="resolution_") as scratch:
-        for row in measure(options, options.data or Path(scratch)):
-            print(row.to_json() if options.json else row.to_text(), flush=True)
+        print_rows(measure(options, options.data or Path(scratch)), as_json=options.json)
     return EXIT_DONE
 
 

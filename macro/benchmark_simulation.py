@@ -12,6 +12,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
+from lib.cli.benchmark_command import benchmark_parser, print_rows
 from lib.cli.entry import EXIT_DONE, run_command
 from lib.evaluation.benchmark_row import BenchmarkRow
 
@@ -39,20 +40,19 @@ def best_rate(options: argparse.Namespace, num_processes: int) -> float:
 
 def main(arguments: Sequence[str]) -> int:
     """Print one row for one process and one for two."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = benchmark_parser(__doc__)
     parser.add_argument("--events", type=int, default=20_000, help="events of each run (default: 20000)")
     parser.add_argument("--repeat", type=int, default=1, help="runs, of which the fastest counts (default: 1)")
     parser.add_argument("--compression", default="lz4", help="codec (default: lz4)")
     parser.add_argument("--scratch", type=Path, help="folder for the files (default: the system's)")
-    parser.add_argument("--json", action="store_true", help="print one JSON object per line")
     options = parser.parse_args(arguments)
     single = best_rate(options, 1)
     double = best_rate(options, 2)
-    for row in (
+    rows = [
         BenchmarkRow("simulate.one_process", single, "events/s", reference=REQUIRED_RATE, n=options.events),
         BenchmarkRow("simulate.two_processes", double, "events/s", reference=REQUIRED_GAIN * single, n=options.events),
-    ):
-        print(row.to_json() if options.json else row.to_text(), flush=True)
+    ]
+    print_rows(rows, as_json=options.json)
     return EXIT_DONE
 
 

@@ -7,19 +7,16 @@ import argparse
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import uproot
-from numpy.typing import NDArray
 
 from lib.atomic import atomic_path
 from lib.baselines.conventional import ConventionalReconstruction
 from lib.cli.entry import run_command
 from lib.data.branches import ENERGY, EVENT, NPHO, RUN, TIME, TIME_TRUTH, TREE_NAME, UVW
-from lib.data.files.location import InputPath, input_path
-from lib.data.trees.tree_reading import open_file
-from lib.errors import DataError
+from lib.data.files.location import input_path
+from lib.data.trees.branch_arrays import read_branches
 
 _STEP = 2000
 _BRANCHES = {
@@ -30,15 +27,6 @@ _BRANCHES = {
     "uvw": np.dtype(("f8", (3,))),
     "angle": np.dtype(("f8", (2,))),
 }
-
-
-def read_branches(path: InputPath, names: list[str], tree: str) -> dict[str, NDArray[Any]]:
-    """Return branches of a file; raises ``DataError`` if it has them not."""
-    try:
-        with open_file(path) as file:
-            return {name: file[tree][name].array(library="np") for name in names}
-    except (OSError, uproot.KeyInFileError) as error:
-        raise DataError(f"{path}: cannot be read as a tree {tree!r} with {', '.join(names)} ({error}).") from error
 
 
 def main(arguments: Sequence[str]) -> int:

@@ -8,12 +8,14 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from lib.cli.entry import run_command
-from macro.show_inpainter_comparison import show
+from lib.cli.show_restoration import show_restoration
 
 
 def main(arguments: Sequence[str]) -> int:
     """Run the macro."""
-    return show(arguments, description=(__doc__ or "").splitlines()[0], mask_ratio=0.6, output=Path("mae.png"))
+    return show_restoration(
+        arguments, description=(__doc__ or "").splitlines()[0], mask_ratio=0.6, output=Path("mae.png")
+    )
 
 
 if __name__ == "__main__":

@@ -27,6 +27,7 @@ def main(arguments: Sequence[str]) -> int:
 
     import torch  # noqa: PLC0415
 
+    from lib.cli.benchmark_command import print_rows  # noqa: PLC0415
     from lib.evaluation.comparison import format_comparison  # noqa: PLC0415
     from lib.export.cpp_program import build_program  # noqa: PLC0415
     from lib.export.validation import ValidationOptions, validate_export  # noqa: PLC0415
@@ -53,8 +54,7 @@ def main(arguments: Sequence[str]) -> int:
                 branches=dict(options.branch),
             ),
         )
-    for row in _rows(result, options.batch_size):
-        print(row.to_json() if options.json else row.to_text())
+    print_rows(_rows(result, options.batch_size), as_json=options.json)
     if result.resolutions and not options.json:
         print(format_comparison(result.resolutions), end="")
     result.check()

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from lib.baselines.conventional import ConventionalReconstruction
+from lib.cli.benchmark_command import benchmark_parser, print_rows
 from lib.cli.entry import EXIT_DONE, run_command
 from lib.data.branches import ENERGY, NPHO, TIME, TIME_TRUTH, UVW
 from lib.evaluation.benchmark_row import BenchmarkRow
@@ -90,7 +91,7 @@ def measure(options: argparse.Namespace) -> Iterator[BenchmarkRow]:
 
 def main(arguments: Sequence[str]) -> int:
     """Simulate, reconstruct and print one row per figure."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = benchmark_parser(__doc__)
     parser.add_argument("--events", type=int, default=20_000, help="events to measure on (default: 20000)")
     parser.add_argument("--fit-events", type=int, default=10_000, help="events of the fit (default: 10000)")
     parser.add_argument("--light-sources", type=int, default=300, help="points to check light at (default: 300)")
@@ -98,10 +99,8 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--preset", choices=["default", "data_like", "calibration_55mev"], default="default")
     parser.add_argument("--config", type=Path, metavar="X.yaml", help="settings that differ from the preset")
     parser.add_argument("--set", dest="assignments", action="append", default=[], metavar="SECTION.KEY=VALUE")
-    parser.add_argument("--json", action="store_true", help="print one JSON object per line")
     options = parser.parse_args(arguments)
-    for row in measure(options):
-        print(row.to_json() if options.json else row.to_text(), flush=True)
+    print_rows(measure(options), as_json=options.json)
     return EXIT_DONE
 
 

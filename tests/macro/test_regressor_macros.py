@@ -13,6 +13,7 @@ from lib.data.branches import ENERGY, NPHO, TIME, TIME_TRUTH, UVW
 from lib.data.config import NormalizationConfig
 from lib.data.dead_channels import read_dead_channels
 from lib.data.normalization import Normalization
+from lib.data.trees.branch_arrays import read_branches
 from lib.errors import DataError, UserError
 from lib.evaluation import run_report, worst_events
 from lib.evaluation.prediction_table import find_tables, read_tables
@@ -24,7 +25,6 @@ from lib.tasks.config import TasksConfig
 from lib.tasks.targets import enabled_targets
 from lib.training.saving.checkpoint import Checkpoint
 from macro.compare_runs import main as compare_runs
-from macro.reconstruct_conventional import read_branches
 from macro.regenerate_resolution_plots import main as regenerate
 from macro.validate_regressor import main as validate
 from tests.data.root_files import make_events, write_root

@@ -9,7 +9,8 @@ import pytest
 import uproot
 
 from lib.errors import DataError, UserError
-from macro.show_event import main, read_event
+from lib.evaluation.drawing.event_reading import read_event
+from macro.show_event import main
 
 NUM_EVENTS = 3
 ROOT_FOLDER = Path(__file__).parents[2]

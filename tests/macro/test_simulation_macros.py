@@ -8,11 +8,11 @@ import pytest
 import uproot
 
 from lib.cli.entry import EXIT_DONE
+from lib.data.trees.branch_arrays import read_branches
 from lib.errors import DataError
 from lib.simulate import main as simulate
 from macro import benchmark_simulation, estimate_bounds, validate_simulation
 from macro.reconstruct_conventional import main as reconstruct
-from macro.reconstruct_conventional import read_branches
 
 
 def rows(text: str) -> dict[str, dict[str, float]]:
