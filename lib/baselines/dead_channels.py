@@ -12,7 +12,7 @@ from typing import Final, Literal, TypeAlias
 import numpy as np
 
 from lib.baselines.conventional_sensors import inner_image, is_valid
-from lib.baselines.position_fit import expected_photons, fit_points
+from lib.baselines.position_fit import LIGHT_PATH, expected_photons, fit_points
 from lib.data.branches import NO_VALUE
 from lib.geometry.coordinates import BoolArray, uvw_to_xyz
 from lib.geometry.neighbours import nearest_sensors
@@ -25,7 +25,6 @@ NUM_NEIGHBOURS: Final = 12
 _LEAST_SUM: Final = 1e-9
 _FIT_RADIUS: Final = 8.0  # cm; beyond, one point does not describe the light on the inner face
 _MAX_CHI_SQUARE: Final = 25.0
-_LIGHT_PATH: Final = 39.0  # cm; as in the fit of the position
 
 
 @dataclass(frozen=True)
@@ -145,7 +144,7 @@ def _solid_angle(xyz: FloatArray, sensor: IndexArray) -> FloatArray:
     height = np.abs((way * table.normals[sensor]).sum(axis=-1))
     area = np.where(sensor < NUM_MPPC, 4 * MPPC_CHIP_WIDTH**2, np.pi * PMT_RADIUS**2)
     distance = np.sqrt(distance_squared + area / np.pi)
-    return area * height / distance**3 * np.exp(-distance / _LIGHT_PATH)
+    return area * height / distance**3 * np.exp(-distance / LIGHT_PATH)
 
 
 def _light_fit(npho: FloatArray, gaps: _Gaps) -> FloatArray:

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from lib.baselines.position_fit import LIGHT_PATH
 from lib.geometry.sensors import MPPC_CHIP_WIDTH, NUM_MPPC, NUM_SENSORS, PMT_RADIUS, nominal_sensors
 from lib.models.event_summary import EventSummary
 from lib.models.position import LENGTH_SCALE_CM
@@ -24,7 +25,6 @@ _ACROSS, _LOG_DEPTH = 3.0, 1.0
 _FURTHER_ACROSS, _FURTHER_LOG_DEPTH = 15.0, 2.0
 _DEEPEST = 40.0
 _START_LOG_DEPTH, _START_LOG_LIGHT = 1.0, -2.0
-_LIGHT_PATH = 39.0  # cm; absorption and scattering together, as in the conventional fit
 _LEAST_LOG, _MOST_LOG = -7.0, 14.0
 
 
@@ -188,7 +188,7 @@ class LightField(nn.Module):
 
     def _log_angle(self, height: Tensor, log_distance: Tensor, distance: Tensor) -> Tensor:
         """Return the logarithm of each sensor's share of the light, absorption included, shape (B, 4760)."""
-        return torch.log(self.area * height / (4.0 * torch.pi)) - 3.0 * log_distance - distance / _LIGHT_PATH
+        return torch.log(self.area * height / (4.0 * torch.pi)) - 3.0 * log_distance - distance / LIGHT_PATH
 
 
 def _first_points(count: int) -> Tensor:
