@@ -35,7 +35,7 @@ class MlflowStore:
     """
 
     def __init__(self, uri: str, experiment: str) -> None:
-        self._uri = uri
+        self._uri = _with_absolute_path(uri)
         self._experiment = experiment
         self._cached_client: MlflowClient | None = None
 
@@ -59,7 +59,6 @@ class MlflowStore:
 
             for talkative in ("mlflow", "alembic"):
                 logging.getLogger(talkative).setLevel(logging.WARNING)
-            _limit_cache()
             # Runs that start together would all create the tables of a new database; the first one alone may.
             with _exclusive(self._uri):
                 self._cached_client = MlflowClient(self._uri)
@@ -78,6 +77,7 @@ class MlflowStore:
         """Go on with the run that carries the key, or create it, and return its id."""
         from mlflow.entities import Param, RunTag  # noqa: PLC0415
 
+        _limit_cache()
         client, experiment = self.client, self._experiment_id()
         resumed = self.find_run(key)
         if resumed is not None:
@@ -165,6 +165,14 @@ def _exclusive(uri: str) -> Iterator[None]:
     with _lock_path(uri).open("w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield
+
+
+def _with_absolute_path(uri: str) -> str:
+    """Return the URI so that it means the same database wherever the process stands later.
+
+    MLflow keeps its connections by URI.
+    """
+    return f"{SQLITE}{Path(uri.removeprefix(SQLITE)).absolute()}" if uri.startswith(SQLITE) else uri
 
 
 def _lock_path(uri: str) -> Path:

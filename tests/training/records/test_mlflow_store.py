@@ -51,12 +51,26 @@ def test_parameters_metrics_tags_and_end_are_found_again(store: MlflowStore) -> 
     assert (point.step, point.timestamp, point.value) == (3, 123_456, 0.5)
 
 
-def test_the_cache_of_a_database_stays_small(store: MlflowStore, tmp_path: Path) -> None:
-    store.client.search_experiments()
+def test_the_cache_of_a_database_that_runs_are_written_to_stays_small(store: MlflowStore, tmp_path: Path) -> None:
+    store.open_run("small", "key-small", {}, {})
     engine = sqlalchemy.create_engine(f"sqlite:///{tmp_path}/other.db")
     with engine.connect() as connection:
         assert connection.exec_driver_sql("PRAGMA cache_size").scalar() == -SQLITE_CACHE_KB
     engine.dispose()
+
+
+def test_a_relative_database_is_that_of_the_folder_where_it_was_named(tmp_path: Path) -> None:
+    found = []
+    for name in ("here", "there"):
+        (tmp_path / name).mkdir()
+        with pytest.MonkeyPatch.context() as patch:
+            patch.chdir(tmp_path / name)
+            store = MlflowStore("sqlite:///own.db", "tests")
+        store.open_run(name, name, {}, {})
+        experiment = store.client.get_experiment_by_name("tests").experiment_id
+        found.append([run.info.run_name for run in store.client.search_runs([experiment])])
+    assert found == [["here"], ["there"]]
+    assert (tmp_path / "there" / "own.db").exists()
 
 
 def test_the_same_key_goes_on_with_the_same_run_and_another_key_does_not(store: MlflowStore) -> None:
