@@ -17,8 +17,8 @@ import yaml
 
 from lib.training.records import recorder
 from lib.training.saving.checkpoint import BEST_NAME, LAST_NAME
+from tests.cli.equal_runs import FILES, state_of, told
 from tests.cli.killed_run import LOSSES, prepare, train
-from tests.cli.test_kill import FILES, state_of, told
 from tests.training.records.test_recorder import SilentTracker
 
 pytestmark = pytest.mark.filterwarnings("ignore")

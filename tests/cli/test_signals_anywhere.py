@@ -15,8 +15,8 @@ from lib.cli.entry import EXIT_REQUEUE
 from lib.training.saving.checkpoint import LAST_NAME, Checkpoint
 from lib.training.saving.sealed_file import verify_seal
 from lib.training.supervision.signals import STOPPING
+from tests.cli.equal_runs import FILES, assert_equal_runs
 from tests.cli.killed_run import LOSSES, Nursery, prepare
-from tests.cli.test_kill import FILES, assert_equal_runs
 
 pytestmark = [pytest.mark.kill, pytest.mark.filterwarnings("ignore")]
 
