@@ -118,11 +118,11 @@ class _PointLight(NamedTuple):
 
     Attributes:
         root: Root of the photons for one photon per steradian, shape (B, K).
-        slopes: Derivatives of the solid angle's logarithm along u, v, w, 1/cm, each of shape (B, K).
+        slopes: Derivatives of the solid angle's logarithm along u, v, w, 1/cm, shape (B, 3, K).
     """
 
     root: Tensor
-    slopes: tuple[Tensor, Tensor, Tensor]
+    slopes: Tensor
 
     @staticmethod
     def of(place: Tensor, uvw: Tensor) -> "_PointLight":
@@ -137,7 +137,7 @@ class _PointLight(NamedTuple):
         distance = torch.sqrt(x * x + y * y + height * height)
         accepted = LEAST_ACCEPTED + ACCEPTED_SLOPE * height / distance
         root = torch.sqrt(angle * accepted.clamp_max(1.0) * torch.exp(distance * (-1.0 / LIGHT_PATH)))
-        return _PointLight(root, (slopes[0] / angle, slopes[1] / angle, slopes[2] / angle))
+        return _PointLight(root, slopes / angle[:, None])
 
 
 class _Pixels(NamedTuple):
@@ -167,16 +167,17 @@ class _Pixels(NamedTuple):
     def step(self, light: _PointLight) -> Tensor:
         """Return the damped Gauss-Newton step of the points, cm, shape (B, 3)."""
         model = self.amount(light.root, self.weight) * light.root
-        residual = self.weight * (self.roots - model)
-        norm = _sum(self.weight * model * model).clamp_min(_TINY)
+        weighted = (self.weight * model)[:, None]
+        norm = _sum(self.weight * model * model).clamp_min(_TINY)[:, None]
         # Less what a change of the amount of light does as well, so that three unknowns are left.
-        columns = [0.5 * model * slope for slope in light.slopes]
-        columns = [one - model * (_sum(self.weight * model * one) / norm) for one in columns]
-        weighted = [self.weight * one for one in columns]
-        curvature = [[_sum(weighted[i] * columns[j]) for j in range(3)] for i in range(3)]
-        for i in range(3):
-            curvature[i][i] = curvature[i][i] * _DAMPING + _PRIOR
-        return _solve(curvature, [_sum(residual * one) for one in columns]).clamp(-_MAX_STEP, _MAX_STEP)
+        columns = (0.5 * model)[:, None] * light.slopes
+        columns = columns - model[:, None] * (_sum(weighted * columns) / norm)
+        # No matrix product, which would be rounded to bfloat16 or TF32 where others are.
+        curvature = ((self.weight[:, None] * columns)[:, :, None] * columns[:, None]).sum(dim=-1)
+        one = torch.eye(3, dtype=curvature.dtype, device=curvature.device)
+        curvature = curvature * (1.0 + (_DAMPING - 1.0) * one) + _PRIOR * one
+        right = ((self.weight * (self.roots - model))[:, None] * columns).sum(dim=-1)
+        return _solve(curvature, right).clamp(-_MAX_STEP, _MAX_STEP)
 
 
 def _inverse_variance(photons: Tensor) -> Tensor:
@@ -185,8 +186,8 @@ def _inverse_variance(photons: Tensor) -> Tensor:
     return 1.0 / (_ROOT_ERROR**2 + (0.5 * MODEL_ERROR) ** 2 * photons + noise)
 
 
-def _solid_angle(x: Tensor, y: Tensor, height: Tensor) -> tuple[Tensor, tuple[Tensor, Tensor, Tensor]]:
-    """Return the solid angle of a sensor in sr and its derivatives along x, y and height.
+def _solid_angle(x: Tensor, y: Tensor, height: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the solid angle of a sensor in sr, (B, K), and its derivatives along x, y and height, (B, 3, K).
 
     The closed form of a corner, arctan(ab / (h r)) with r^2 = a^2 + b^2 + h^2, as in
     ``lib.geometry.solid_angle.rectangle_solid_angle``, and what differentiating it gives. Far from the sensor the four
@@ -195,38 +196,51 @@ def _solid_angle(x: Tensor, y: Tensor, height: Tensor) -> tuple[Tensor, tuple[Te
     """
     precision = x.dtype
     x, y, height = x.double(), y.double(), height.double()
-    along_x, along_y, along_h = (torch.zeros_like(x) for _ in range(3))
-    real, imaginary = torch.ones_like(x), torch.zeros_like(x)
-    squared = height * height
-    for sign_x in (-1.0, 1.0):
-        a = sign_x * HALF_SENSOR - x
-        for sign_y in (-1.0, 1.0):
-            b, sign = sign_y * HALF_SENSOR - y, sign_x * sign_y
-            a_h, b_h = a * a + squared, b * b + squared
-            r = torch.sqrt(a_h + b * b)
-            across, along = height * r, sign * a * b
-            real, imaginary = real * across - imaginary * along, real * along + imaginary * across
-            along_x = along_x - sign * b * height / (a_h * r)
-            along_y = along_y - sign * a * height / (b_h * r)
-            along_h = along_h - along * (r * r + squared) / (a_h * b_h * r)
+    # All four corners at once, left and right along the last dimension but one, below and above along the last: what a
+    # single event costs in an exported model is the number of operations.
+    a = torch.stack([-HALF_SENSOR - x, HALF_SENSOR - x], dim=-1)[..., :, None]
+    b = torch.stack([-HALF_SENSOR - y, HALF_SENSOR - y], dim=-1)[..., None, :]
+    h = height[..., None, None]
+    squared, b_squared = h * h, b * b
+    a_h, b_h = a * a + squared, b_squared + squared
+    r = torch.sqrt(a_h + b_squared)
+    across, along = h * r, a * b
+    along_x = _difference(_difference(b / r, -1) * (h / a_h)[..., 0], -1)
+    along_y = _difference(_difference(a / r, -2) * (h / b_h)[..., 0, :], -1)
+    along_h = _difference(_difference(along * (r * r + squared) / (a_h * b_h * r), -1), -1)
+    real, imaginary = _turned_back(*_turned_back(across, along))
     size = torch.sqrt(real * real + imaginary * imaginary)
     half = torch.atan((imaginary / (size + real).clamp_min(_SMALLEST)).to(precision))
     # A sensor is seen under up to 2 pi; twice an arctangent ends at pi.
     angle = 2.0 * torch.where(imaginary < 0, half + math.pi, half)
-    return angle, (along_x.to(precision), along_y.to(precision), along_h.to(precision))
+    return angle, -torch.stack([along_x, along_y, along_h], dim=-2).to(precision)
 
 
-def _solve(matrix: list[list[Tensor]], right: list[Tensor]) -> Tensor:
-    """Return the solutions of three equations each by Cramer's rule, shape (B, 3), for elements of shape (B, 1)."""
-    (a, b, c), (_, d, e), (_, _, f) = matrix  # symmetric
-    minors = [[d * f - e * e, c * e - b * f, b * e - c * d], [a * f - c * c, b * c - a * e], [a * d - b * b]]
-    (m00, m01, m02), (m11, m12), (m22,) = minors
+def _difference(values: Tensor, dim: int) -> Tensor:
+    """Return the second less the first of two values along a dimension."""
+    return values.select(dim, 1) - values.select(dim, 0)
+
+
+def _turned_back(real: Tensor, imaginary: Tensor) -> tuple[Tensor, Tensor]:
+    """Return complex numbers whose angle is that of the first less that of the second along the last dimension."""
+    (real, other_real), (imaginary, other_imaginary) = real.unbind(-1), imaginary.unbind(-1)
+    return (
+        real * other_real + imaginary * other_imaginary,
+        imaginary * other_real - real * other_imaginary,
+    )
+
+
+def _solve(matrix: Tensor, right: Tensor) -> Tensor:
+    """Return the solutions, shape (B, 3), of three symmetric equations each, shape (B, 3, 3), by Cramer's rule."""
+    (a, b, c), (_, d, e), (_, _, f) = (row.unbind(1) for row in matrix.unbind(1))
+    m00, m01, m02 = d * f - e * e, c * e - b * f, b * e - c * d
+    m11, m12, m22 = a * f - c * c, b * c - a * e, a * d - b * b
     determinant = (a * m00 + b * m01 + c * m02).clamp_min(_TINY**3)
-    x, y, z = right
+    x, y, z = right.unbind(1)
     solution = [m00 * x + m01 * y + m02 * z, m01 * x + m11 * y + m12 * z, m02 * x + m12 * y + m22 * z]
-    return torch.cat(solution, dim=1) / determinant
+    return torch.stack(solution, dim=1) / determinant[:, None]
 
 
 def _sum(values: Tensor) -> Tensor:
-    """Return the sum over pixels, shape (B, 1)."""
-    return values.sum(dim=1, keepdim=True)
+    """Return the sum over pixels, the last dimension, which stays."""
+    return values.sum(dim=-1, keepdim=True)
