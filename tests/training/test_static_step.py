@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from lib.training.progress import EpochProgress
+from lib.training.progress import epoch_progress
 from tests.training.sync_detector import HostWaitError, NoHostWaits
 from tests.training.toy import ToyStream, toy_trainer
 
@@ -22,9 +22,10 @@ def test_the_detector_finds_looks_at_values(look) -> None:  # type: ignore[no-un
 def test_no_step_looks_at_a_value(settings: dict[str, object]) -> None:
     trainer = toy_trainer(**settings)
     batches = ToyStream(8).epoch(0)
-    # The first step creates the optimizer's state.
-    trainer._step(batches, EpochProgress(None, None))
-    with NoHostWaits():
-        for _ in range(3):
-            trainer._step(batches, EpochProgress(None, None))
+    with epoch_progress("epoch 1/1", 4) as progress:
+        # The first step creates the optimizer's state.
+        trainer._step(batches, progress)
+        with NoHostWaits():
+            for _ in range(3):
+                trainer._step(batches, progress)
     assert trainer.progress.steps_done == 4

@@ -11,7 +11,7 @@ import os
 import sqlite3
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -154,7 +154,9 @@ def _limit_cache() -> None:
 
     def limit(connection: object, _: object) -> None:
         if isinstance(connection, sqlite3.Connection):
-            connection.execute(f"PRAGMA cache_size = -{SQLITE_CACHE_KB}")
+            # What is no database says so where it is first used; here MLflow would try again for minutes.
+            with suppress(sqlite3.Error):
+                connection.execute(f"PRAGMA cache_size = -{SQLITE_CACHE_KB}")
 
     event.listen(Engine, "connect", limit)
 
