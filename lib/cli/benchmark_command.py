@@ -1,6 +1,7 @@
 """What the command lines of all benchmarks share: how they are told what to measure, and how they print it."""
 
 import argparse
+import sys
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -28,6 +29,7 @@ def add_timed_training(parser: argparse.ArgumentParser) -> None:
 
 
 def print_rows(rows: Iterable[BenchmarkRow], *, as_json: bool) -> None:
-    """Print each row as soon as it is measured, as JSON or for people."""
+    """Write each row to standard output as soon as it is measured, as JSON or for people."""
     for row in rows:
-        print(row.to_json() if as_json else row.to_text(), flush=True)  # noqa: T201 - what a benchmark is for
+        sys.stdout.write((row.to_json() if as_json else row.to_text()) + "\n")
+        sys.stdout.flush()

@@ -1,6 +1,7 @@
 """Command line of the macros that draw what a model restores of one event."""
 
 import argparse
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -39,7 +40,7 @@ def show_restoration(arguments: Sequence[str], *, description: str, mask_ratio: 
     shown = hide_and_restore(restorer, event, hidden)
     save_figure(draw_restoration(shown), options.output)
     about = describe_restoration({restorer.name: shown, mean.name: hide_and_restore(mean, event, hidden)})
-    print(f"{about}\nwrote {options.output}")  # noqa: T201 - of a macro
+    sys.stdout.write(f"{about}\nwrote {options.output}\n")
     return EXIT_DONE
 
 
