@@ -14,7 +14,7 @@ from tests.browser.mlflow_ui import mlflow_ui
 from tests.data.root_files import make_events, write_root
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Page
+    from playwright.sync_api import Locator, Page, ViewportSize
 
 # Importing MLflow and what it brings warns of their own futures.
 pytestmark = [pytest.mark.browser, pytest.mark.server, pytest.mark.filterwarnings("ignore")]
@@ -34,6 +34,7 @@ CONFIG = {
 }
 RATES = {"slow": "1e-3", "fast": "2e-3"}
 PATIENCE_MS = 60_000
+PHONE: "ViewportSize" = {"width": 390, "height": 844}
 
 
 @dataclass(frozen=True)
@@ -110,6 +111,26 @@ def test_the_report_opens_as_a_page(page: "Page", pages: Pages) -> None:
     report = page.frame_locator("iframe").first
     report.get_by_role("heading", name="fast: regressor run").wait_for(timeout=PATIENCE_MS)
     assert report.locator("figure.chart").count() > 3
+
+
+def test_on_a_phone_runs_and_curves_fit_once_the_panels_are_folded(page: "Page", pages: Pages) -> None:
+    page.set_viewport_size(PHONE)
+    page.goto(f"{pages.address}/#/experiments/{pages.experiment}/runs")
+    page.get_by_label("Toggle sidebar").click(timeout=PATIENCE_MS)
+    page.get_by_label("Close", exact=True).click(timeout=PATIENCE_MS)
+    name = page.get_by_role("link", name="fast")
+    name.wait_for(timeout=PATIENCE_MS)
+    assert_within_width(name)
+    page.goto(pages.of_run("fast", "model-metrics"))
+    page.get_by_placeholder("Search metric charts").fill("grad_norm_max")
+    page.get_by_text("fast (grad_norm_max)").wait_for(timeout=PATIENCE_MS)
+    assert_within_width(page.locator(".js-plotly-plot"))
+
+
+def assert_within_width(shown: "Locator") -> None:
+    box = shown.bounding_box()
+    assert box
+    assert 0 <= box["x"] <= box["x"] + box["width"] <= PHONE["width"]
 
 
 def test_the_registered_model_shows_inputs_and_outputs(page: "Page", pages: Pages) -> None:
