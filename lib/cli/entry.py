@@ -5,6 +5,7 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 
+from lib.cli.memory_arenas import limit_arenas
 from lib.errors import UserError
 
 EXIT_DONE = 0
@@ -33,6 +34,7 @@ def run_command(main: Callable[[Sequence[str]], int], arguments: Sequence[str] |
     # before torch is imported, and whoever sets a policy is obeyed.
     if "OMP_WAIT_POLICY" not in os.environ:
         os.environ.setdefault("GOMP_SPINCOUNT", SPIN_COUNT)
+    limit_arenas()
     # Of several processes that do the same, one tells of it.
     level = logging.INFO if os.environ.get("RANK", "0") == "0" else logging.WARNING
     logging.basicConfig(level=level, format="%(asctime)s %(levelname)s %(message)s", datefmt="%H:%M:%S")
