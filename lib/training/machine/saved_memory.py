@@ -14,15 +14,16 @@ def saved_bytes(model: nn.Module, run: Callable[[], object]) -> int:
         run: Runs the model with gradients.
     """
     own = {tensor.untyped_storage().data_ptr() for tensor in (*model.parameters(), *model.buffers())}
-    kept: dict[int, Tensor] = {}
+    kept: dict[int, torch.UntypedStorage] = {}
 
     def pack(tensor: Tensor) -> Tensor:
         storage = tensor.untyped_storage()
         if storage.data_ptr() not in own:
             # Held until the end: freed memory would be handed out again under the same address.
-            kept[storage.data_ptr()] = tensor
-        return tensor
+            kept[storage.data_ptr()] = storage
+        # The tensor itself would hold the graph that holds it, and never be freed.
+        return tensor.detach()
 
     with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
         run()
-    return sum(tensor.untyped_storage().nbytes() for tensor in kept.values())
+    return sum(storage.nbytes() for storage in kept.values())
