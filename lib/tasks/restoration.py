@@ -75,9 +75,16 @@ class RestorationTask:
         npho = self.normalization.channels(light, torch.zeros_like(light))[0]
         return torch.cat([npho[..., None], batch.x[..., 1 : self.channels]], dim=-1)
 
-    def loss_weights(self, batch: EventBatch, hidden: Tensor) -> Tensor:
-        """Return the weight of each value in the loss, 0 where it is not scored, shape (B, 4760, C)."""
-        scored, of_values = self.weights.scored(batch, hidden), self.weights.of_values(batch)
+    def loss_weights(self, batch: EventBatch, hidden: Tensor, prediction: Tensor | None = None) -> Tensor:
+        """Return the weight of each value in the loss, 0 where it is not scored, shape (B, 4760, C).
+
+        Args:
+            batch: Events.
+            hidden: Sensors that are hidden from the model, shape (B, 4760).
+            prediction: What the model says, same shape as the weights; None before it has said anything.
+        """
+        restored = None if prediction is None else prediction[..., NPHO_CHANNEL]
+        scored, of_values = self.weights.scored(batch, hidden), self.weights.of_values(batch, restored)
         return scored if of_values is None else scored * of_values
 
     def score(self, model: nn.Module, prepared: Prepared[EventBatch]) -> StepOutput:
@@ -85,7 +92,7 @@ class RestorationTask:
         batch, hidden = prepared.batch, prepared.drawn["hidden"]
         has_npho = batch.valid[..., NPHO_CHANNEL]
         prediction, log_error = self.loss.split(model(batch.x, batch.valid, hidden))
-        target, weights = self.target(batch), self.loss_weights(batch, hidden)
+        target, weights = self.target(batch), self.loss_weights(batch, hidden, prediction)
         losses = self.loss.of_values(prediction, log_error, target) * weights
         summed, counts = losses.sum(dim=(0, 1)), weights.sum(dim=(0, 1))
         # An event may have no valid time among its hidden sensors, a batch hardly ever.

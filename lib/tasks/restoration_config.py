@@ -34,6 +34,9 @@ class NphoLossWeightConfig(Section):
     """Whether bright sensors weigh more."""
     alpha: float = Field(0.5, gt=0, le=2)
     """The weight of a photon count's loss is (photons + 1) to this power."""
+    by: Literal["measured", "restored"] = "measured"
+    """Whose photons. Weights that follow the measured ones raise what is restored above the mean, for of two values
+    that look alike to the model the larger counts more; weights that follow what the model says do not."""
 
 
 class IntensityReweightingConfig(Section):

@@ -34,14 +34,22 @@ class SensorWeights:
             scored = torch.stack([scored[..., NPHO_CHANNEL], scored[..., TIME_CHANNEL] & bright], dim=-1)
         return scored * batch.weight[:, None, None]
 
-    def of_values(self, batch: EventBatch) -> Tensor | None:
-        """Return the weight of each value, shape (B, 4760, C), None where all weigh the same."""
+    def of_values(self, batch: EventBatch, restored: Tensor | None = None) -> Tensor | None:
+        """Return the weight of each value, shape (B, 4760, C), None where all weigh the same.
+
+        Args:
+            batch: Events.
+            restored: Normalized photon counts that the model says, shape (B, 4760); None before it has said any.
+        """
         weighs_times = self._time.use_npho_weight and self._channels > TIME_CHANNEL
         if not self._bright.enabled and not weighs_times:
             return None
         photons = self._photons(batch)
         ones = torch.ones_like(photons)
-        weights = [(photons + 1.0) ** self._bright.alpha if self._bright.enabled else ones]
+        bright = photons
+        if restored is not None and self._bright.by == "restored":
+            bright = self._normalization.inverse_npho(restored.detach().float()).clamp_min(0.0)
+        weights = [(bright + 1.0) ** self._bright.alpha if self._bright.enabled else ones]
         if self._channels > TIME_CHANNEL:
             weights.append(photons.sqrt() if weighs_times else ones)
         return torch.stack(weights, dim=-1)

@@ -28,6 +28,14 @@ class Says(nn.Module):
         return self.said
 
 
+class Repeats(Says):
+    """Says fixed numbers, with gradients to where they come from."""
+
+    def __init__(self, said: Tensor) -> None:
+        nn.Module.__init__(self)
+        self.said = said
+
+
 def make_task(normalization: Normalization, channels: int = 2, **training: Any) -> RestorationTask:
     settings = RestorationTrainingConfig.model_validate({"loss_fn": "l1"} | training)
     return RestorationTask(0.4, channels, normalization, settings)
@@ -86,6 +94,37 @@ def test_bright_sensors_weigh_with_the_power_of_their_photons(normalization, mak
     # Errors are means over sensors all the same.
     mae, count = sums["npho_mae_normalized"]
     torch.testing.assert_close(mae / count, weighted_mean(residual[..., 0], scored[..., 0]), rtol=1e-5, atol=0)
+
+
+def test_bright_sensors_weigh_with_what_is_said_of_them(normalization, make_batch) -> None:
+    batch, said = make_batch(3), noise(3)
+    residual, scored, _ = scored_residuals(normalization, batch, said)
+    task = make_task(normalization, npho_loss_weight={"enabled": True, "alpha": 0.7, "by": "restored"})
+    sums = task.step(Says(said), batch).sums
+    photons = normalization.inverse_npho(said[..., 0]).clamp_min(0.0)
+    expected = weighted_mean(residual[..., 0], scored[..., 0] * (photons + 1) ** 0.7)
+    torch.testing.assert_close(sums["loss_npho"][0] / sums["loss_npho"][1], expected, rtol=1e-4, atol=0)
+
+
+@pytest.mark.parametrize(("by", "least", "most"), [("restored", -0.01, 0.01), ("measured", 0.05, 0.2)])
+def test_only_weights_of_the_measured_photons_raise_what_is_restored(
+    normalization, make_batch, by: str, least: float, most: float
+) -> None:
+    # Values of one distribution look alike to a model that can say one number only; its best is the mean, or more.
+    photons = 100.0 * torch.exp(0.4 * torch.randn(3, 4760, generator=torch.Generator().manual_seed(1)))
+    x, valid = normalization.apply(photons, torch.zeros(3, 4760))
+    batch = replace(make_batch(3), x=x, valid=valid)
+    weights = {"enabled": True, "alpha": 0.5, "by": by}
+    task = make_task(normalization, channels=1, loss_fn="poisson", npho_loss_weight=weights)
+    low, high = (float(normalization.apply(torch.tensor(n), torch.tensor(0.0))[0][0]) for n in (10.0, 1000.0))
+    for _ in range(30):
+        middle = 0.5 * (low + high)
+        said = torch.full((3, 4760, 1), middle, requires_grad=True)
+        slope = torch.autograd.grad(task.step(Repeats(said), batch).loss, said)[0].sum()
+        low, high = (middle, high) if slope < 0 else (low, middle)
+    best = normalization.inverse_npho(torch.tensor(middle))
+    hidden = task.step(Repeats(said), batch).outputs["hidden"]
+    assert least <= float(best / photons[hidden].mean()) - 1.0 <= most
 
 
 def test_a_constant_has_the_loss_one_per_channel_where_channels_balance(normalization, make_batch) -> None:
