@@ -15,6 +15,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from lib.atomic import atomic_path, remove_partial
+
 if TYPE_CHECKING:
     from mlflow.tracking import MlflowClient
 
@@ -61,6 +63,7 @@ class MlflowStore:
                 logging.getLogger(talkative).setLevel(logging.WARNING)
             # Runs that start together would all create the tables of a new database; the first one alone may.
             with _exclusive(self._uri):
+                _create_database(self._uri)
                 self._cached_client = MlflowClient(self._uri)
                 self._cached_client.search_experiments(max_results=1)
         return self._cached_client
@@ -159,6 +162,21 @@ def _limit_cache() -> None:
                 connection.execute(f"PRAGMA cache_size = -{SQLITE_CACHE_KB}")
 
     event.listen(Engine, "connect", limit)
+
+
+def _create_database(uri: str) -> None:
+    """Make the database of a SQLite store that is not there yet; it gets its name when all tables are in it.
+
+    A process that is killed between two of MLflow's migrations would leave a database that no migration can mend.
+    """
+    from mlflow.tracking import MlflowClient  # noqa: PLC0415
+
+    database = Path(uri.removeprefix(SQLITE))
+    if not uri.startswith(SQLITE) or database.exists():
+        return
+    remove_partial(database)
+    with atomic_path(database) as partial:
+        MlflowClient(f"{SQLITE}{partial.absolute()}").search_experiments(max_results=1)
 
 
 @contextmanager

@@ -1,6 +1,7 @@
 """A real store in a SQLite file."""
 
 import logging
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -49,6 +50,36 @@ def test_parameters_metrics_tags_and_end_are_found_again(store: MlflowStore) -> 
     assert store.client.get_experiment(run.info.experiment_id).tags.items() >= TRAINING_KIND.items()
     point = store.client.get_metric_history(run_id, "val/loss")[0]
     assert (point.step, point.timestamp, point.value) == (3, 123_456, 0.5)
+
+
+KILLED_WHILE_CREATING = """
+import os, sqlite3, sys
+import sqlalchemy
+from lib.training.records.mlflow_store import MlflowStore
+
+def count(connection, cursor, statement, *rest):
+    count.statements += 1
+    if count.statements == int(sys.argv[2]):
+        os.kill(os.getpid(), 9)
+
+count.statements = 0
+sqlalchemy.event.listen(sqlalchemy.Engine, "before_cursor_execute", count)
+MlflowStore(sys.argv[1], "killed").client
+"""
+
+
+@pytest.mark.kill
+@pytest.mark.parametrize("statement", [1, 40, 150, 300])
+def test_a_kill_while_a_database_is_created_leaves_none(tmp_path: Path, statement: int) -> None:
+    uri = f"sqlite:///{tmp_path}/runs.db"
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", KILLED_WHILE_CREATING, uri, str(statement)], check=False
+    )
+    assert done.returncode == -signal.SIGKILL
+    assert not (tmp_path / "runs.db").exists()
+    run_id = MlflowStore(uri, "tests").open_run("next", "key", {}, {})
+    assert run_id
+    assert {path.name for path in tmp_path.iterdir()} == {"runs.db", ".runs.db.lock"}
 
 
 def test_the_cache_of_a_database_that_runs_are_written_to_stays_small(store: MlflowStore, tmp_path: Path) -> None:
