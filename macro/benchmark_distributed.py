@@ -154,7 +154,7 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--kind", choices=sorted(SCHEMAS), default="regressor", help="model (default: regressor)")
     parser.add_argument("--config", type=Path, help="its configuration (default: configs/<kind>/quickstart.yaml)")
     parser.add_argument("--ranks", type=int, default=2, help="processes that train together (default: 2)")
-    parser.add_argument("--batch", type=int, default=256, help="events of a step, over all of them (default: 64)")
+    parser.add_argument("--batch", type=int, default=256, help="events of a step, over all of them (default: 256)")
     parser.add_argument("--steps", type=int, default=8, help="steps of a turn (default: 8)")
     parser.add_argument("--turns", type=int, default=9, help="turns of each side (default: 9)")
     options = parser.parse_args(arguments)
