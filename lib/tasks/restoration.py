@@ -92,7 +92,9 @@ class RestorationTask:
         batch, hidden = prepared.batch, prepared.drawn["hidden"]
         has_npho = batch.valid[..., NPHO_CHANNEL]
         prediction, log_error = self.loss.split(model(batch.x, batch.valid, hidden))
-        target, weights = self.target(batch), self.loss_weights(batch, hidden, prediction)
+        # A validation's weights do not change with the model: its epochs are compared.
+        weights = self.loss_weights(batch, hidden, prediction if model.training else None)
+        target = self.target(batch)
         losses = self.loss.of_values(prediction, log_error, target) * weights
         summed, counts = losses.sum(dim=(0, 1)), weights.sum(dim=(0, 1))
         # An event may have no valid time among its hidden sensors, a batch hardly ever.

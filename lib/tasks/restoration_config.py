@@ -36,7 +36,8 @@ class NphoLossWeightConfig(Section):
     """The weight of a photon count's loss is (photons + 1) to this power."""
     by: Literal["measured", "restored"] = "measured"
     """Whose photons. Weights that follow the measured ones raise what is restored above the mean, for of two values
-    that look alike to the model the larger counts more; weights that follow what the model says do not."""
+    that look alike to the model the larger counts more; weights that follow what the model says do not. Validations
+    weigh by the measured ones."""
 
 
 class IntensityReweightingConfig(Section):

@@ -106,6 +106,15 @@ def test_bright_sensors_weigh_with_what_is_said_of_them(normalization, make_batc
     torch.testing.assert_close(sums["loss_npho"][0] / sums["loss_npho"][1], expected, rtol=1e-4, atol=0)
 
 
+def test_a_validation_weighs_with_the_measured_photons_in_any_case(normalization, make_batch) -> None:
+    batch, model = make_batch(3), Says(noise(3)).eval()
+    by_measured, by_restored = (
+        make_task(normalization, npho_loss_weight={"enabled": True, "by": by}).step(model, batch).loss
+        for by in ("measured", "restored")
+    )
+    assert by_measured == by_restored
+
+
 @pytest.mark.parametrize(("by", "least", "most"), [("restored", -0.01, 0.01), ("measured", 0.05, 0.2)])
 def test_only_weights_of_the_measured_photons_raise_what_is_restored(
     normalization, make_batch, by: str, least: float, most: float

@@ -34,7 +34,7 @@ class RestorationObserver:
         counts = self._by_face(scored)
         self._add("mae", self._by_face(residual.abs() * scored), counts)
         self._add("mse", self._by_face(residual.square() * scored), counts)
-        weights = self._task.loss_weights(moved, hidden, prediction)
+        weights = self._task.loss_weights(moved, hidden)
         error = output.outputs.get("error")
         losses = self._task.loss.of_values(prediction, None if error is None else error.log(), target)
         self._add("loss", self._by_face(losses * weights), self._by_face(weights))
